@@ -1,0 +1,55 @@
+# `make demo` and `make test` need only Python 3.11 or 3.12, git and make; all else comes from uv.lock.
+PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3)
+UV := $(or $(shell command -v uv),.uv/bin/uv)
+RETRUE := .venv/bin/retrue
+PYTEST_ARGS ?=
+
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test check format bench up down status base-image clean
+
+help: ## this page
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: .venv/.synced ## the environment, from the lock
+
+.uv/bin/uv: ; @$(PYTHON) scripts/bootstrap_uv.py
+
+.venv/.synced: uv.lock pyproject.toml | $(filter .uv/bin/uv,$(UV))
+	@$(UV) sync --quiet --locked --extra demo --python $(PYTHON) --compile-bytecode
+	@touch $@
+
+demo: env ## the whole loop on real flights, from nothing
+	@$(RETRUE) demo
+
+test: env ## the whole test suite
+	@.venv/bin/python -m tests.run $(PYTEST_ARGS)
+
+check: env ## format, lint, strict types, import contract
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: env ## apply the format and the safe fixes
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+bench: env ## benchmarks against peers, results in bench/results/
+	.venv/bin/python -m bench.pipeline
+
+up: env ## start everything and leave it running
+	@$(RETRUE) up
+
+down: ## stop everything
+	@$(RETRUE) down
+
+status: ## what runs and what serves
+	@$(RETRUE) status
+
+base-image: env ## a base image from Debian packages, where none can be pulled
+	@.venv/bin/python -m retrue.base_image
+
+clean: ## remove environment and caches; .retrue/ (your data and models) stays
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

@@ -1,0 +1,1 @@
+"""Prefect flows: the ways in, wiring only."""

@@ -1,0 +1,169 @@
+"""The command line: `retrue`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from retrue import openmp, stack
+from retrue.errors import RetrueError
+from retrue.home import home
+from retrue.problems import load_problem
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+app = typer.Typer(
+    help="Keep tabular models true while the world drifts.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+err = Console(stderr=True, highlight=False)
+
+Name = Annotated[str, typer.Argument(help="Problem: a file in configs/, without .yaml")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Until = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], help="Use only what was known before this day (UTC)."),
+]
+Version = Annotated[int | None, typer.Option(min=1, help="Model version in the registry.")]
+Reason = Annotated[str, typer.Option(help="Why; kept in the ledger.")]
+
+
+@app.command()
+def up(json_: Json = False) -> None:
+    """Start Prefect, MLflow, the deployments and what should serve; leave it running."""
+    from retrue import service
+
+    at = stack.up(_tell)
+    serving = service.restore(Path.cwd(), _tell)
+    _show({"prefect": at.prefect, "mlflow": at.mlflow, "serving": serving}, json_)
+
+
+@app.command()
+def down() -> None:
+    """Stop all of it: serving, proxies, the runner and the servers."""
+    from retrue import service
+
+    service.stop_all(Path.cwd(), _tell)
+    stack.down(_tell)
+
+
+@app.command()
+def status(json_: Json = False) -> None:
+    """What runs, what serves and what the loop decided last."""
+    from retrue import service
+
+    _show(service.status(Path.cwd()), json_)
+
+
+@app.command()
+def train(name: Name, until: Until = None, json_: Json = False) -> None:
+    """Make a data version, fit, evaluate and register a model version."""
+    _connect(name)
+    from flows.training import train as flow
+
+    _show(flow(name, _day(until)), json_)
+
+
+@app.command()
+def deploy(
+    name: Name, version: Version = None, reason: Reason = "asked for by hand", json_: Json = False
+) -> None:
+    """Bring a model version (default: the newest) into service."""
+    _connect(name)
+    from flows.deployment import deploy as flow
+
+    _show(flow(name, version, reason), json_)
+
+
+@app.command()
+def retrain(
+    name: Name,
+    until: Until = None,
+    key: Annotated[str, typer.Option(help="Work with the same key is done once.")] = "",
+    reason: Reason = "asked for by hand",
+    json_: Json = False,
+) -> None:
+    """Train on the newest data and deploy the result if it beats the champion."""
+    _connect(name)
+    from flows.retraining import retrain as flow
+
+    _show(flow(name, _day(until), key, reason), json_)
+
+
+@app.command()
+def drift_check(name: Name, since: Until = None, until: Until = None, json_: Json = False) -> None:
+    """Compare what was served with the training reference; on drift, start a retraining."""
+    _connect(name)
+    from flows.drift_check import drift_check as flow
+
+    _show(flow(name, _day(since), _day(until)), json_)
+
+
+@app.command()
+def rollback(
+    name: Name, version: Version = None, reason: Reason = "asked for by hand", json_: Json = False
+) -> None:
+    """Serve the version that served before (or the one named) again."""
+    _connect(name)
+    from flows.rollback import rollback as flow
+
+    _show(flow(name, version, reason), json_)
+
+
+@app.command()
+def demo() -> None:
+    """The whole loop on real flights: train, serve, drift, retrain, redeploy."""
+    from flows.demo import run
+
+    raise typer.Exit(run(Path.cwd()))
+
+
+def main() -> None:
+    """Entry point: a refusal is one line on stderr and exit code 2."""
+    _ensure_openmp()
+    try:
+        app()
+    except RetrueError as error:
+        err.print(f"[bold red]retrue:[/] {error}", soft_wrap=True, markup=True)
+        sys.exit(2)
+
+
+def _ensure_openmp() -> None:
+    """Give LightGBM its libgomp.so.1 where a bare machine has none; only a new process sees it."""
+    folder = openmp.ensure_openmp(home())
+    paths = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    if folder is not None and folder not in paths:
+        os.environ["LD_LIBRARY_PATH"] = ":".join([folder, *filter(None, paths)])
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
+
+
+def _connect(name: str) -> None:
+    load_problem(name)  # a wrong name or configuration is told before anything is started
+    stack.connect()
+
+
+def _day(moment: datetime | None) -> date | None:
+    return None if moment is None else moment.date()
+
+
+def _tell(line: str) -> None:
+    err.print(f"[dim]{line}[/]")
+
+
+def _show(found: BaseModel | dict[str, Any], as_json: bool) -> None:
+    """The result: for people by default, or one JSON document on stdout."""
+    plain = found if isinstance(found, dict) else found.model_dump(mode="json")
+    if as_json:
+        print(json.dumps(plain, indent=1))
+    else:
+        Console().print_json(json.dumps(plain))

@@ -1,0 +1,140 @@
+"""The demo: the whole loop on real flights, told while it happens."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from retrue import bundles, ledger, preparation, replay, service, slots, stack
+from retrue.errors import LedgerError
+from retrue.files import write_atomically
+from retrue.home import home
+from retrue.ledger import Retraining
+from retrue.problems import load_problem
+from retrue.story import Story
+from retrue.training import midnight
+
+PROBLEM = "flights"
+EDGES = (
+    date(2013, 4, 1),
+    date(2013, 5, 1),
+    date(2013, 6, 1),
+    date(2013, 7, 1),
+    date(2013, 8, 1),
+)
+"""Edges of the replayed windows; before the first lies the training span."""
+
+N_DEPLOYMENTS = 5
+RETRAINING_DEADLINE_S = 300
+N_TRAFFIC_ROWS = 500
+
+
+def run(root: Path) -> int:
+    """Run the demo; give the exit code: 0 when the loop closed and no request was lost."""
+    story = Story()
+    config = load_problem(PROBLEM, root)
+    with ThreadPoolExecutor(max_workers=1) as aside:
+        choice = aside.submit(slots.choose_target, config.serving)
+        with story.stage("servers", "Start the Prefect server, MLflow and the deployments"):
+            at = stack.up(story.tell)
+        from flows.deployment import deploy
+        from flows.drift_check import drift_check
+        from flows.training import train
+
+        with story.stage("train", "Ingest, validate and link flights; train on January to March"):
+            first = train(PROBLEM)
+        story.tell(first.verdict.reason)
+        with story.stage("base image", "Have a base image for the container"):
+            target, why = choice.result()
+        story.tell(f"serving by {target}: {why}")
+    with story.stage("deploy", f"Build, start and check model version {first.model.version}"):
+        deploy(PROBLEM, first.model.version, "first model of the demo")
+        stack.wait_for_deployments(at, N_DEPLOYMENTS)
+    url = service.address(PROBLEM) or ""
+    with story.stage("replay", "Link the flights of April to July for the replay"):
+        world = preparation.world(config, EDGES[-1], root)
+    for since, until in pairwise(EDGES):
+        month = f"{since:%B}"
+        times = world[config.data.time]
+        rows = world[(times >= midnight(since)) & (times < midnight(until))]
+        with story.stage("replay", f"Replay {len(rows):,} flights of {month} as HTTP requests"):
+            sent = replay.replay(rows, url, time_column=config.data.time)
+        with story.stage("drift check", f"Check {month} for drift"):
+            checked = drift_check(PROBLEM, since, until)
+        report = checked.report
+        story.tell(report.reason)
+        window: dict[str, Any] = {
+            "window": month,
+            "rows": sent.rows,
+            "failed_requests": sent.failed,
+            "served_by": checked.model_version,
+            "magnitude": report.magnitude,
+            "top_feature": report.top_feature,
+            "top_contribution": max((one.contribution for one in report.features), default=None),
+            "decision": checked.verdict,
+            "serves_after": checked.model_version,
+        }
+        if checked.verdict == "drift":
+            doing = "The event starts a retraining; judge it, and redeploy if it is better"
+            last = rows.tail(N_TRAFFIC_ROWS)
+            with story.stage("retrain", doing), replay.Traffic(last, url) as traffic:
+                retraining = _wait_for(checked.decision)
+            during = traffic.report()
+            window |= json.loads(retraining.details_json)
+            window |= {
+                "outcome": retraining.status,
+                "answered_during_retraining": during.answered,
+                "failed_during_retraining": during.failed,
+                "serves_after": service.serving_model(PROBLEM).version,
+            }
+            story.tell(window["reason"])
+        story.windows.append(window)
+    facts = {
+        "seconds": story.seconds | {"all": story.total_s()},
+        "target": target,
+        "target_reason": why,
+        "before": {"model_version": first.model.version, "data_version": first.data.version},
+        "after": _after(),
+        "windows": story.windows,
+        "failed_requests": sum(one["failed_requests"] for one in story.windows),
+        "failed_during_swap": sum(one.get("failed_during_retraining", 0) for one in story.windows),
+        "urls": {"Prefect UI": at.prefect, "MLflow UI": at.mlflow, "Serving API": url},
+    }
+    redeployed = facts["after"]["model_version"] != facts["before"]["model_version"]
+    closed = redeployed and not facts["failed_requests"] and not facts["failed_during_swap"]
+    write_atomically(home() / "demo.json", json.dumps(facts, indent=1) + "\n")
+    story.show(facts)
+    return 0 if closed else 1
+
+
+def _after() -> dict[str, int]:
+    """Model and data version that serve at the end."""
+    model = service.serving_model(PROBLEM)
+    data = bundles.read_manifest(model.bundle)["data"]
+    return {"model_version": model.version, "data_version": data["version"]}
+
+
+def _wait_for(decision: str) -> Retraining:
+    """Wait until the retraining that a decision asked for has ended.
+
+    Raises
+    ------
+    LedgerError
+        It did not end in time.
+    """
+    book = ledger.connect()
+    deadline = time.monotonic() + RETRAINING_DEADLINE_S
+    while time.monotonic() < deadline:
+        for one in ledger.retrainings(book, PROBLEM):
+            if one.trigger_key == decision and one.status != "running":
+                return one
+        time.sleep(0.3)
+    raise LedgerError(
+        f"a retraining that ends within {RETRAINING_DEADLINE_S} s",
+        "none",
+        decision,
+        f"read {home() / 'run' / 'runner.log'}",
+    )

@@ -1,0 +1,40 @@
+"""The retraining flow: claimed once in the ledger, trained, judged, deployed when better."""
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Completed
+
+from flows.deployment import deploy
+from flows.parameters import Key, ProblemName, Reason, Until
+from flows.training import Trained, train
+from retrue.monitoring import why_not
+from retrue.problems import load_problem
+from tasks import data, monitoring
+
+
+@flow(name="retrain", flow_run_name="retrain {problem}")
+def retrain(
+    problem: ProblemName = "flights",
+    until: Until = None,
+    trigger_key: Key = "",
+    reason: Reason = "asked for by hand",
+) -> Trained | State[None]:
+    """Train on the newest data and deploy the result if it beats the champion.
+
+    Drift events start it, the Prefect UI and `retrue retrain` too. One retraining of a problem runs
+    at a time, and one for each trigger key ever. Empty `until`: all the data there is.
+    """
+    config = load_problem(problem)
+    claim = monitoring.claim_retraining(problem, trigger_key or f"run:{flow_run.id}")
+    if claim.outcome != "claimed":
+        return Completed(name="Skipped", message=why_not(claim))
+    try:
+        trained = train(problem, until or data.day_after_newest(config))
+        if trained.verdict.promoted:
+            deploy(problem, trained.model.version, reason)
+    except BaseException as error:
+        monitoring.finish_retraining(claim, "failed", {"reason": str(error)})
+        raise
+    monitoring.finish_retraining(claim, trained.outcome, trained.facts())
+    return trained

@@ -1,0 +1,53 @@
+"""The training flow: ingest, validate, link, fit, evaluate, register."""
+
+from typing import Any, Literal
+
+from prefect import flow
+from prefect.runtime import flow_run
+from pydantic import BaseModel
+
+from flows.parameters import ProblemName, Until
+from retrue.gate import Verdict
+from retrue.problems import load_problem
+from retrue.refs import DataRef, ModelRef
+from tasks import data as data_tasks
+from tasks import models as model_tasks
+
+
+class Trained(BaseModel):
+    """What a training leaves behind."""
+
+    data: DataRef
+    model: ModelRef
+    verdict: Verdict
+
+    @property
+    def outcome(self) -> Literal["promoted", "refused"]:
+        """The gate's answer."""
+        return "promoted" if self.verdict.promoted else "refused"
+
+    def facts(self) -> dict[str, Any]:
+        """The outcome in short, for the ledger."""
+        return {
+            "model_version": self.model.version,
+            "data_version": self.data.version,
+            "data_sha256": self.data.sha256,
+            **self.verdict.model_dump(include={"metric", "gain", "lower", "upper", "reason"}),
+        }
+
+
+@flow(name="train", flow_run_name="train {problem}")
+def train(problem: ProblemName = "flights", until: Until = None) -> Trained:
+    """Make a data version, fit, judge against the champion and register the model version.
+
+    Serving is untouched: `deploy` brings a version into service. The same data, configuration, code
+    and lock give the same version again, so a run that was cut off goes on where it stopped. Empty
+    `until`: `training.until` of the configuration.
+    """
+    config = load_problem(problem)
+    sources = data_tasks.ingest(config)
+    data = data_tasks.validate_and_link(config, sources, until or config.training.until)
+    bundle = model_tasks.fit(config, data, model_tasks.find_provenance())
+    verdict = model_tasks.evaluate(config, data, bundle)
+    model = model_tasks.register(config, data, bundle, verdict, str(flow_run.id))
+    return Trained(data=data, model=model, verdict=verdict)

@@ -1,0 +1,1 @@
+"""Retrue keeps tabular models true while the world drifts."""

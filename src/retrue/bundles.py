@@ -1,0 +1,184 @@
+"""Write model bundles: folders named by the hash of their manifest, complete or absent."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from retrue.config import Problem
+from retrue.errors import BundleError
+from retrue.home import bundles_dir
+from retrue.refs import BundleRef, DataRef
+from retrue.training import Fitted, score
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+N_GOLDEN = 64
+"""Golden rows a bundle: enough to meet nulls in most features, few enough for one request."""
+
+
+def write_bundle(
+    problem: Problem,
+    data: DataRef,
+    fitted: Fitted,
+    reference: pd.DataFrame,
+    provenance: Mapping[str, str],
+) -> BundleRef:
+    """Write all that serves, checks and explains one model; no pickle among it.
+
+    Parameters
+    ----------
+    reference : DataFrame, shape (n_rows, ...)
+        Rows the model was made from; a seeded sample of at most `drift.max_rows` of them becomes
+        the drift reference, the newest of them the golden requests.
+    provenance : mapping
+        `code_commit`, `lock_sha256` and `trained_before` (ISO time, exclusive), for the manifest.
+
+    Returns
+    -------
+    BundleRef
+        The same inputs give the same bundle, byte for byte.
+    """
+    folder = bundles_dir(problem.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=".building-", dir=folder))
+    try:
+        _write_files(building, problem, fitted, reference)
+        manifest = {
+            "format": 1,
+            "problem": problem.name,
+            "data": data.model_dump(mode="json", exclude={"path"}),
+            **provenance,
+            "seed": problem.training.seed,
+            "files": {path.name: _entry(path) for path in sorted(building.iterdir())},
+        }
+        payload = _json(manifest)
+        (building / "manifest.json").write_bytes(payload)
+        sha256 = hashlib.sha256(payload).hexdigest()
+        place = folder / sha256[:16]
+        if not place.exists():
+            building.chmod(0o755)
+            os.replace(building, place)
+        return BundleRef(problem=problem.name, path=place, sha256=sha256)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def read_manifest(bundle: BundleRef) -> dict[str, Any]:
+    """What the bundle was made from."""
+    return _load(bundle, "manifest.json")
+
+
+def read_metrics(bundle: BundleRef) -> dict[str, Any]:
+    """Metrics and learning curve that were stored with the model."""
+    return _load(bundle, "metrics.json")
+
+
+def read_reference(bundle: BundleRef) -> pd.DataFrame:
+    """The drift reference: a sample of the feature columns the model was made from."""
+    return pd.read_parquet(io.BytesIO(_payload(bundle, "reference.parquet")))
+
+
+def score_with(bundle: BundleRef, frame: pd.DataFrame) -> NDArray[np.float64]:
+    """Scores of the bundle's model for these rows, shape (n_samples,)."""
+    signature = _load(bundle, "signature.json")
+    return score(_payload(bundle, "model.txt").decode(), signature["features"], frame)
+
+
+def decision_threshold(problem: Problem) -> float:
+    """Probability above which acting is cheaper than not acting (Elkan 2001, eq. 2)."""
+    false_positive = problem.canvas.cost_false_positive.amount
+    false_negative = problem.canvas.cost_false_negative.amount
+    total = false_positive + false_negative
+    return false_positive / total if total else 0.5
+
+
+def _write_files(building: Path, problem: Problem, fitted: Fitted, reference: pd.DataFrame) -> None:
+    columns = [feature["name"] for feature in fitted.features]
+    sample = reference.sample(
+        n=min(len(reference), problem.drift.max_rows), random_state=problem.drift.seed
+    )
+    newest = reference[columns].tail(N_GOLDEN - 1).reset_index(drop=True)
+    golden = newest.reindex(range(len(newest) + 1))  # the last row knows nothing: all null
+    files: dict[str, bytes] = {
+        "model.txt": fitted.model_text.encode(),
+        "signature.json": _json(
+            {
+                "problem": problem.name,
+                "features": fitted.features,
+                "key": list(problem.data.key),
+                "time": problem.data.time,
+                "threshold": decision_threshold(problem),
+                "label": problem.canvas.label,
+            }
+        ),
+        "golden.json": _json(
+            {
+                "rows": [_plain(row) for row in golden.to_dict("records")],
+                "scores": score(fitted.model_text, fitted.features, golden).tolist(),
+            }
+        ),
+        "metrics.json": _json({"metrics": fitted.metrics, "curve": fitted.curve}),
+        "requirements.txt": resources.files("retrue.serving")
+        .joinpath("requirements.txt")
+        .read_bytes(),
+    }
+    for name, payload in files.items():
+        (building / name).write_bytes(payload)
+    sample[columns].reset_index(drop=True).to_parquet(building / "reference.parquet")
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """JSON has no NaN: a missing value is null."""
+    return {
+        str(name): None
+        if pd.isna(value)
+        else (value.item() if isinstance(value, np.generic) else value)
+        for name, value in row.items()
+    }
+
+
+def _load(bundle: BundleRef, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(_payload(bundle, name))
+    return found
+
+
+def _payload(bundle: BundleRef, name: str) -> bytes:
+    """Bytes of one file of the bundle, checked against the hashes before anything parses them."""
+    manifest = (bundle.path / "manifest.json").read_bytes()
+    if name == "manifest.json":
+        payload, expected = manifest, bundle.sha256
+    else:
+        payload = (bundle.path / name).read_bytes()
+        expected = json.loads(manifest)["files"][name]["sha256"]
+    found = hashlib.sha256(payload).hexdigest()
+    if found != expected:
+        raise BundleError(
+            f"SHA-256 {expected}",
+            found,
+            str(bundle.path / name),
+            "remove the folder and train again",
+        )
+    return payload
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    payload = path.read_bytes()
+    return {"sha256": hashlib.sha256(payload).hexdigest(), "size_bytes": len(payload)}
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"

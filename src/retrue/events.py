@@ -1,0 +1,15 @@
+"""Names of the events that pass between the drift check, other systems and the retraining."""
+
+DRIFT_DETECTED = "retrue.drift.detected"
+RETRAIN_REQUESTED = "retrue.retrain.requested"
+
+
+def resource_id(problem: str) -> str:
+    """The `prefect.resource.id` that events of a problem carry.
+
+    Examples
+    --------
+    >>> resource_id("flights")
+    'retrue.problem.flights'
+    """
+    return f"retrue.problem.{problem}"

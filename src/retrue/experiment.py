@@ -1,0 +1,119 @@
+"""One training from a data version to a registered model version."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from retrue import bundles, gate, lake, pages, tracking, training
+from retrue.errors import TrainingError
+from retrue.problems import problem_sha256
+from retrue.refs import BundleRef, DataRef, ModelRef
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from retrue.config import Problem
+    from retrue.gate import Verdict
+
+
+def fit_bundle(problem: Problem, data: DataRef, made_by: Mapping[str, str]) -> BundleRef:
+    """Fit on the data version's training span and write the bundle."""
+    frame = _frame(problem, data)
+    until = date.fromisoformat(data.until)
+    parts = training.split(frame, problem, until)
+    fitted = training.fit(parts, problem)
+    reference = frame[frame[problem.data.time] >= training.midnight(problem.training.start)]
+    return bundles.write_bundle(
+        problem,
+        data,
+        fitted,
+        reference,
+        {**made_by, "trained_before": parts.cut.isoformat()},
+    )
+
+
+def judge(
+    problem: Problem, data: DataRef, challenger: BundleRef, champion: ModelRef | None
+) -> Verdict:
+    """Evidence for or against promotion, from the hold-out neither model was fitted on.
+
+    A first model has no champion to beat and is held against no skill: the training part's share of
+    positives for every row.
+
+    Raises
+    ------
+    TrainingError
+        The champion was fitted on rows of this hold-out, so the comparison would flatter it.
+    """
+    parts = training.split(_frame(problem, data), problem, date.fromisoformat(data.until))
+    y = training.target(parts.holdout, problem)
+    days = parts.holdout[problem.data.time].dt.floor("D").to_numpy()
+    ours = bundles.score_with(challenger, parts.holdout)
+    if champion is None:
+        base_rate = float(training.target(parts.train, problem).mean())
+        return gate.against_no_skill(y, ours, base_rate, days, problem.gate, problem.training.seed)
+    fitted_before = bundles.read_manifest(champion.bundle)["trained_before"]
+    if fitted_before > parts.cut.isoformat():
+        raise TrainingError(
+            f"a hold-out after {fitted_before}, where the champion's training ends",
+            f"one that starts at {parts.cut.isoformat()}",
+            f"{problem.name}, until {data.until}",
+            "retrain with a later `until`",
+        )
+    theirs = bundles.score_with(champion.bundle, parts.holdout)
+    return gate.compare(y, theirs, ours, days, problem.gate, problem.training.seed)
+
+
+def register(
+    problem: Problem, data: DataRef, bundle: BundleRef, verdict: Verdict, flow_run_id: str
+) -> ModelRef:
+    """Log parameters, metrics, inputs and bundle to MLflow and register the version."""
+    stored = bundles.read_metrics(bundle)
+    manifest = bundles.read_manifest(bundle)
+    tags = {
+        "retrue.data_version": str(data.version),
+        "retrue.data_sha256": data.sha256,
+        "retrue.data_until": data.until,
+        "retrue.code_commit": manifest["code_commit"],
+        "retrue.lock_sha256": manifest["lock_sha256"],
+        "retrue.flow_run": flow_run_id,
+        "retrue.verdict": verdict.reason,
+        "mlflow.note.content": pages.canvas(problem),
+    }
+    run_id = tracking.log_run(
+        bundle,
+        data,
+        parameters={
+            **problem.training.model_dump(mode="json", exclude={"params"}),
+            **problem.training.params,
+            "until": data.until,
+            "features": len(problem.features.numeric) + len(problem.features.categorical),
+            "config_sha256": problem_sha256(problem),
+        },
+        metrics={**stored["metrics"], **_gate_metrics(verdict)},
+        curve=stored["curve"],
+        tags=tags,
+    )
+    return tracking.register(bundle, run_id, {"retrue.verdict": verdict.reason})
+
+
+def _gate_metrics(verdict: Verdict) -> dict[str, float]:
+    """What the gate measured; a challenger refused unseen has no figures."""
+    found = {"gate_gain": verdict.gain, "gate_lower": verdict.lower, "gate_upper": verdict.upper}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _frame(problem: Problem, data: DataRef) -> pd.DataFrame:
+    """Only the columns that a training reads, in time order."""
+    columns = [
+        problem.data.time,
+        problem.label.column,
+        *problem.features.numeric,
+        *problem.features.categorical,
+    ]
+    return lake.read_version(data, columns=columns).sort_values(
+        problem.data.time, kind="stable", ignore_index=True
+    )

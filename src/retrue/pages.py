@@ -1,0 +1,145 @@
+"""Markdown pages for people: the problem, a verdict, a validation, a drift check."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from retrue.config import Cost, Problem
+    from retrue.drift import DriftReport
+    from retrue.gate import Verdict
+    from retrue.preparation import Prepared
+    from retrue.refs import ServingRef
+
+
+def canvas(problem: Problem) -> str:
+    """The problem definition."""
+    given = problem.canvas
+    facts = (
+        ("Decision", given.decision),
+        ("Decided by", given.decided_by),
+        ("A false alarm costs", _cost(given.cost_false_positive)),
+        ("A miss costs", _cost(given.cost_false_negative)),
+        ("Success", given.success),
+        ("Baseline", given.baseline),
+        ("Label", f"{given.label}. Known: {given.label_known}"),
+        ("Data", "; ".join(given.data_sources)),
+    )
+    return "\n".join(
+        [f"# {given.question}", "", *(f"- **{name}:** {text}" for name, text in facts)]
+    )
+
+
+def verdict(problem: Problem, found: Verdict) -> str:
+    """The gate's answer with its evidence."""
+    answer = "Promote" if found.promoted else "Refuse"
+    return "\n\n".join(
+        [
+            f"# {answer}: {found.reason}",
+            table(
+                ("metric", "champion", "challenger", "gain", "interval", "rows", "days"),
+                [
+                    (
+                        found.metric,
+                        number(found.champion, ".4f"),
+                        number(found.challenger, ".4f"),
+                        number(found.gain, "+.4f"),
+                        f"[{number(found.lower, '+.4f')}, {number(found.upper, '+.4f')}]"
+                        f" at {found.confidence:.0%}",
+                        f"{found.n_rows:,}",
+                        str(found.n_days),
+                    )
+                ],
+            ),
+            f"A gain above 0 means the challenger is better; its lower bound must exceed "
+            f"{problem.gate.min_gain}.",
+        ]
+    )
+
+
+def drift(problem: Problem, report: DriftReport) -> str:
+    """One drift check: the magnitude, the decision and each feature's part in it."""
+    rows = [
+        (
+            feature.name,
+            f"{feature.contribution:.1f} %",
+            number(feature.statistic, ".3f"),
+            f"{feature.p_value:.2g}",
+            f"{feature.missing_reference:.1%}",
+            f"{feature.missing_current:.1%}",
+        )
+        for feature in sorted(report.features, key=lambda one: -one.contribution)
+    ]
+    return "\n\n".join(
+        [
+            f"# {report.verdict.capitalize()}: magnitude {number(report.magnitude, '.0f')} %"
+            f" (alarm above {report.threshold:.0f} %)",
+            report.reason,
+            f"{report.n_reference:,} reference rows, {report.n_current:,} current rows of"
+            f" {problem.name}. 0 % means alike, 100 % fully told apart.",
+            table(
+                ("feature", "contribution", "statistic", "p", "missing before", "missing now"), rows
+            ),
+        ]
+    )
+
+
+def serving(server: ServingRef, reason: str) -> str:
+    """What serves now, and why."""
+    return "\n\n".join(
+        [
+            f"# {server.problem} version {server.model_version} serves",
+            reason,
+            table(
+                ("target", "slot", "bundle", "image"),
+                [
+                    (
+                        server.target,
+                        server.slot,
+                        server.bundle_sha256[:16],
+                        (server.image_digest or "none")[:19],
+                    )
+                ],
+            ),
+        ]
+    )
+
+
+def validation(prepared: Prepared) -> str:
+    """What the suites said about each table, and how well the tables joined."""
+    suites = [(one.table, str(one.evaluated), str(len(one.failed))) for one in prepared.validations]
+    failures = [
+        (one.table, failure.severity, failure.expectation, failure.column or "", failure.observed)
+        for one in prepared.validations
+        for failure in one.failed
+    ]
+    joins = [(name, f"{rate:.2%}") for name, rate in prepared.match_rates.items()]
+    ref = prepared.ref
+    return "\n\n".join(
+        [
+            f"# Data version {ref.version}: {ref.n_rows:,} rows until {ref.until}",
+            f"Content SHA-256 `{ref.sha256}`; {prepared.n_set_aside:,} rows set aside.",
+            table(("table", "expectations", "not met"), suites),
+            table(("table", "severity", "expectation", "column", "observed"), failures)
+            if failures
+            else "Every expectation was met.",
+            table(("join", "rows that matched"), joins),
+        ]
+    )
+
+
+def number(value: float | None, form: str) -> str:
+    """A figure in the given format; a dash where there is none."""
+    return "-" if value is None else format(value, form)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cost(cost: Cost) -> str:
+    return f"{cost.amount:g} {cost.unit}: {cost.why}"

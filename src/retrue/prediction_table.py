@@ -1,0 +1,88 @@
+"""Served predictions in the lake: each row of each log arrives exactly once."""
+
+from datetime import datetime
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from retrue import delta
+from retrue.home import lake_dir
+
+_TIME = pa.timestamp("us", "UTC")
+PREDICTIONS = pa.schema(
+    [
+        ("prediction_id", pa.string()),
+        ("received_at_us", pa.int64()),
+        ("event_time", _TIME),
+        ("key", pa.string()),
+        ("row", pa.string()),
+        ("score", pa.float64()),
+        ("decision", pa.int64()),
+        ("model_version", pa.int64()),
+        ("bundle_sha256", pa.string()),
+    ]
+)
+
+
+def append_predictions(
+    problem: str, source_id: str, upto: int, frame: pd.DataFrame, after: int | None = None
+) -> bool:
+    """Append rows of one prediction log exactly once.
+
+    Parameters
+    ----------
+    problem : str
+        Name of the problem.
+    source_id : str
+        The log the rows come from.
+    upto : int
+        Sequence number of the last row: the new watermark, in the same commit as the rows.
+    frame : DataFrame
+        Columns as in `PREDICTIONS`: the rows after the watermark, up to `upto`.
+    after : int, optional
+        The watermark the rows were read after. Give it where two writers may meet: if the
+        watermark has moved meanwhile, nothing is written.
+
+    Returns
+    -------
+    bool
+        False if nothing was written, as these rows were there or the watermark had moved.
+    """
+    path = lake_dir(problem) / "predictions"
+    with delta.locked(path.parent):
+        watermark = predictions_watermark(problem, source_id)
+        if upto <= watermark or (after is not None and after != watermark):
+            return False
+        delta.append(path, frame, PREDICTIONS, source_id, upto)
+        return True
+
+
+def predictions_watermark(problem: str, source_id: str) -> int:
+    """Sequence number of the last row taken from a prediction log; 0 if none was."""
+    path = lake_dir(problem) / "predictions"
+    return delta.watermark(path, source_id)
+
+
+def read_predictions(problem: str, start: datetime, end: datetime) -> pd.DataFrame:
+    """Predictions with `start <= event_time < end` (tz-aware), by event time, then id.
+
+    Returns
+    -------
+    DataFrame
+        Columns as in `PREDICTIONS`; empty if there are none.
+    """
+    path = lake_dir(problem) / "predictions"
+    time = pc.field("event_time")
+    known = (time >= pa.scalar(start, _TIME)) & (time < pa.scalar(end, _TIME))
+    table = delta.read_rows(path, PREDICTIONS, known)
+    ordered = table.sort_by([("event_time", "ascending"), ("prediction_id", "ascending")])
+    frame: pd.DataFrame = ordered.to_pandas()
+    return frame
+
+
+def newest_event(problem: str) -> datetime | None:
+    """Event time (UTC) of the newest prediction, or None without any."""
+    table = delta.read_rows(lake_dir(problem) / "predictions", PREDICTIONS)
+    newest: datetime | None = pc.max(table["event_time"]).as_py()
+    return newest

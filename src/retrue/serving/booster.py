@@ -1,0 +1,165 @@
+"""LightGBM's C library by ctypes: its Python package would bring numpy and scipy into the image."""
+
+import ctypes
+import os
+from array import array
+from importlib.util import find_spec
+from pathlib import Path
+
+from retrue.errors import BundleError
+from retrue.serving.bundle import Bundle
+from retrue.serving.encoding import encode
+
+# C_API_DTYPE_FLOAT64, C_API_PREDICT_NORMAL and row-major, from LightGBM's c_api.h.
+_FLOAT64, _NORMAL, _ROW_MAJOR = 1, 0, 1
+# One thread: a request is small, its siblings use the other cores, and the bits are the same.
+_PARAMETERS = b"num_threads=1"
+
+
+def _library_path() -> Path:
+    spec = find_spec("lightgbm")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        for name in ("lib_lightgbm.so", "lib_lightgbm.dylib"):
+            if (file := Path(folder, "lib", name)).exists():
+                return file
+    raise BundleError(
+        "LightGBM's shared library", "none", "lightgbm/lib", "install the serving requirements"
+    )
+
+
+class Booster:
+    """A loaded model; scores have the bits of `lightgbm.Booster.predict`.
+
+    Parameters
+    ----------
+    model : bytes
+        The model as text. LightGBM kills the process over some damaged texts: check the hash,
+        and load in a child process first (`self_check`).
+    n_features : int
+        How many columns the rows have.
+
+    Raises
+    ------
+    BundleError
+        LightGBM refuses the text, or the model is of another width or has several outputs.
+    """
+
+    def __init__(self, model: bytes, n_features: int) -> None:
+        path = os.fspath(_library_path())
+        self._n_features = n_features
+        self._parallel = ctypes.CDLL(path)
+        # PyDLL keeps the interpreter lock: for a call of 10 us, giving it up costs more than the
+        # call, and the thread that writes the log would take it for longer.
+        self._held = ctypes.PyDLL(path)
+        self._parallel.LGBM_GetLastError.restype = ctypes.c_char_p
+        # Two handles: a single row never waits for a lock that a large batch holds.
+        self._batch = self._load(model)
+        self._single = self._fast_config(self._load(model))
+        self._predict_single = self._held.LGBM_BoosterPredictForMatSingleRowFast
+        self._predict_single.argtypes = [ctypes.c_void_p] * 4
+
+    def _load(self, model: bytes) -> ctypes.c_void_p:
+        handle, iterations, count = ctypes.c_void_p(), ctypes.c_int(), ctypes.c_int()
+        text = ctypes.c_char_p(model)
+        self._call("LoadModelFromString", text, ctypes.byref(iterations), ctypes.byref(handle))
+        self._call("GetNumFeature", handle, ctypes.byref(count))
+        if count.value != self._n_features:
+            raise _refused(f"{self._n_features} features", f"{count.value} features")
+        self._call("GetNumClasses", handle, ctypes.byref(count))
+        if count.value != 1:
+            raise _refused("one score a row", f"{count.value} scores a row")
+        return handle
+
+    def _fast_config(self, handle: ctypes.c_void_p) -> ctypes.c_void_p:
+        config = ctypes.c_void_p()
+        self._call(
+            "PredictForMatSingleRowFastInit",
+            handle,
+            _NORMAL,
+            0,
+            -1,
+            _FLOAT64,
+            ctypes.c_int32(self._n_features),
+            ctypes.c_char_p(_PARAMETERS),
+            ctypes.byref(config),
+        )
+        return config
+
+    def predict(self, matrix: "array[float]") -> list[float]:
+        """Score rows; safe from many threads.
+
+        Parameters
+        ----------
+        matrix : array of float64
+            Row-major, shape (n, n_features).
+
+        Returns
+        -------
+        list of float
+            n scores.
+        """
+        n_rows, rest = divmod(len(matrix), self._n_features)
+        if rest or matrix.typecode != "d":
+            raise ValueError(f"float64 rows of {self._n_features} values wanted")
+        if n_rows == 0:
+            return []
+        address = matrix.buffer_info()[0]
+        length = ctypes.c_int64()
+        if n_rows == 1:
+            score = ctypes.c_double()
+            if self._predict_single(
+                self._single, address, ctypes.byref(length), ctypes.byref(score)
+            ):
+                raise self._failure()
+            return [score.value]
+        scores = array("d", bytes(8 * n_rows))
+        self._call(
+            "PredictForMat",
+            self._batch,
+            ctypes.c_void_p(address),
+            _FLOAT64,
+            ctypes.c_int32(n_rows),
+            ctypes.c_int32(self._n_features),
+            _ROW_MAJOR,
+            _NORMAL,
+            0,
+            -1,
+            ctypes.c_char_p(_PARAMETERS),
+            ctypes.byref(length),
+            ctypes.c_void_p(scores.buffer_info()[0]),
+        )
+        return scores.tolist()
+
+    def _call(self, name: str, *arguments: object) -> None:
+        if getattr(self._parallel, f"LGBM_Booster{name}")(*arguments):
+            raise self._failure()
+
+    def _failure(self) -> BundleError:
+        text = self._parallel.LGBM_GetLastError() or b"no reason given"
+        return _refused("a model LightGBM can use", text.decode(errors="replace"))
+
+
+def self_check(bundle: Bundle) -> Booster:
+    """Load the bundle's model and score its golden rows.
+
+    Returns
+    -------
+    Booster
+        The loaded model, proven to give the golden scores bit for bit.
+
+    Raises
+    ------
+    BundleError
+        LightGBM refuses the model or a golden score differs.
+    """
+    features = bundle.signature.features
+    booster = Booster(bundle.model, len(features))
+    scores = booster.predict(encode(bundle.golden.rows, features))
+    for number, (found, expected) in enumerate(zip(scores, bundle.golden.scores, strict=True)):
+        if found != expected:
+            raise _refused(f"golden score {expected!r} for row {number}", repr(found))
+    return booster
+
+
+def _refused(expected: str, found: str) -> BundleError:
+    return BundleError(expected, found, "model.txt", "train the bundle again")

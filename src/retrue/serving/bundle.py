@@ -1,0 +1,150 @@
+"""Reading a model bundle: every byte is checked against its hash before it is parsed."""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from retrue.errors import BundleError
+from retrue.serving.encoding import Feature, Scalar
+
+MANIFEST = "manifest.json"
+REQUIRED = ("model.txt", "signature.json", "golden.json")
+# Left out of the image: the server never reads it, and it is the largest file of a bundle.
+LEFT_OUT = "reference.parquet"
+
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+T = TypeVar("T")
+
+
+class FileEntry(msgspec.Struct, frozen=True):
+    """Hash and size of one file of the bundle."""
+
+    sha256: Sha256
+    size_bytes: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What the bundle is made of and where it comes from."""
+
+    format: Annotated[int, msgspec.Meta(ge=1, le=1)]
+    problem: str
+    data: dict[str, Any]
+    code_commit: str
+    lock_sha256: str
+    seed: int
+    files: dict[FileName, FileEntry]
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """What a request must hold and how a score becomes a decision (score > threshold)."""
+
+    problem: str
+    features: Annotated[list[Feature], msgspec.Meta(min_length=1)]
+    key: list[str]
+    time: str
+    threshold: float
+    label: str
+
+
+class Golden(msgspec.Struct, frozen=True):
+    """Rows with the scores that this model must give, bit for bit."""
+
+    rows: list[dict[str, Scalar]]
+    scores: list[float]
+
+
+class Bundle(msgspec.Struct, frozen=True):
+    """A bundle whose files were all found to be what the manifest says."""
+
+    path: Path
+    sha256: str
+    manifest: Manifest
+    signature: Signature
+    golden: Golden
+    model: bytes
+
+
+def read_bundle(path: Path, expected_sha256: str | None = None) -> Bundle:
+    """Read the bundle in folder `path`.
+
+    Parameters
+    ----------
+    path : Path
+        Folder with manifest.json and the files it lists; reference.parquet alone may be absent.
+    expected_sha256 : str or None
+        SHA-256 of manifest.json that the caller wants; None takes any bundle that is whole.
+
+    Returns
+    -------
+    Bundle
+        Parsed and checked; `model` is the text of the LightGBM model as bytes.
+
+    Raises
+    ------
+    BundleError
+        A file is missing, its size or hash differs, or its content is not a bundle's.
+    """
+    path = Path(path)
+    manifest_bytes = _read(path / MANIFEST)
+    sha256 = hashlib.sha256(manifest_bytes).hexdigest()
+    if expected_sha256 is not None and sha256 != expected_sha256:
+        raise _damaged(path / MANIFEST, f"SHA-256 {expected_sha256}", sha256)
+    manifest = _parse(manifest_bytes, Manifest, path / MANIFEST)
+    for name in REQUIRED:
+        if name not in manifest.files:
+            raise _damaged(path / MANIFEST, f"{name} among its files", "no such entry")
+    # The bytes that were hashed are the bytes that are parsed: no second read in between.
+    contents = {name: _checked(path / name, entry) for name, entry in manifest.files.items()}
+    signature = _parse(contents["signature.json"], Signature, path / "signature.json")
+    golden = _parse(contents["golden.json"], Golden, path / "golden.json")
+    _check_signature(signature, manifest, path / "signature.json")
+    if len(golden.rows) != len(golden.scores):
+        expected = f"{len(golden.rows)} scores"
+        raise _damaged(path / "golden.json", expected, f"{len(golden.scores)} scores")
+    return Bundle(path, sha256, manifest, signature, golden, contents["model.txt"])
+
+
+def _checked(file: Path, entry: FileEntry) -> bytes:
+    if file.name == LEFT_OUT and not file.exists():
+        return b""
+    content = _read(file)
+    if len(content) != entry.size_bytes:
+        raise _damaged(file, f"{entry.size_bytes} bytes", f"{len(content)} bytes")
+    found = hashlib.sha256(content).hexdigest()
+    if found != entry.sha256:
+        raise _damaged(file, f"SHA-256 {entry.sha256}", found)
+    return content
+
+
+def _check_signature(signature: Signature, manifest: Manifest, file: Path) -> None:
+    if signature.problem != manifest.problem:
+        raise _damaged(file, f"problem {manifest.problem!r}", repr(signature.problem))
+    names = [feature["name"] for feature in signature.features]
+    if len(set(names)) != len(names):
+        raise _damaged(file, "each feature once", "a feature named twice")
+    for feature in signature.features:
+        categories = feature.get("categories", [])
+        if len(set(categories)) != len(categories):
+            where = f"categories of {feature['name']!r}"
+            raise _damaged(file, f"{where} without repetition", "a category named twice")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise _damaged(file, "a readable file", error.strerror or "an error") from error
+
+
+def _parse(content: bytes, kind: type[T], file: Path) -> T:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _damaged(file, f"JSON of a bundle's {file.stem}", str(error)) from error
+
+
+def _damaged(file: Path, expected: str, found: str) -> BundleError:
+    return BundleError(expected, found, str(file), "train or fetch the bundle again")

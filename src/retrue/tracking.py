@@ -1,0 +1,210 @@
+"""Experiment tracking and model registry. Home of the mlflow package.
+
+Every write can be repeated: a run is found again by its bundle's hash, a version by its run, so a
+flow killed at any line and started again adds nothing twice.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retrue.errors import TrainingError
+from retrue.home import bundles_dir, home
+from retrue.refs import BundleRef, DataRef, ModelRef
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow import MlflowClient
+
+BUNDLE = "bundle"
+"""Artifact folder of a run; it is a loadable MLflow model as well."""
+
+
+@cache
+def client() -> MlflowClient:
+    """Client of the server at MLFLOW_TRACKING_URI, or of `mlflow.db` under RETRUE_HOME."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow import MlflowClient
+
+    home().mkdir(parents=True, exist_ok=True)
+    return MlflowClient(os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{home() / 'mlflow.db'}"))
+
+
+def log_run(
+    bundle: BundleRef,
+    data: DataRef,
+    parameters: Mapping[str, object],
+    metrics: Mapping[str, float],
+    curve: Mapping[str, list[float]],
+    tags: Mapping[str, str],
+) -> str:
+    """Log one training with its inputs and its bundle; give the run's id.
+
+    A run of the same bundle that was logged to the end is given again; one that was cut off is
+    marked KILLED and replaced.
+    """
+    experiment = _experiment(bundle.problem)
+    for run in client().search_runs([experiment], f"tags.`retrue.bundle` = '{bundle.sha256}'"):
+        if run.info.status == "FINISHED":
+            return str(run.info.run_id)
+        if run.info.status == "RUNNING":
+            client().set_terminated(run.info.run_id, "KILLED")
+    run_id: str = (
+        client().create_run(experiment, tags={"retrue.bundle": bundle.sha256, **tags}).info.run_id
+    )
+    _log_batch(run_id, parameters, metrics, curve)
+    _log_dataset(run_id, data)
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / BUNDLE
+        shutil.copytree(bundle.path, model)
+        _write_mlmodel(model, run_id)
+        client().log_artifacts(run_id, str(model), BUNDLE)
+    client().set_terminated(run_id, "FINISHED")
+    return run_id
+
+
+def register(bundle: BundleRef, run_id: str, tags: Mapping[str, str]) -> ModelRef:
+    """Make the run's bundle a version of the problem's registered model, once."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client().create_registered_model(bundle.problem)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    known = client().search_model_versions(f"name = '{bundle.problem}' and run_id = '{run_id}'")
+    version = (
+        known[0]
+        if known
+        else client().create_model_version(
+            bundle.problem,
+            f"runs:/{run_id}/{BUNDLE}",
+            run_id,
+            tags={"retrue.bundle": bundle.sha256, **tags},
+        )
+    )
+    client().set_registered_model_alias(bundle.problem, "challenger", version.version)
+    return ModelRef(
+        problem=bundle.problem, version=int(version.version), run_id=run_id, bundle=bundle
+    )
+
+
+def find(problem: str, version: int | None = None) -> ModelRef:
+    """A registered version (default: the newest), its bundle fetched if it is not on this disk.
+
+    Raises
+    ------
+    TrainingError
+        There is no such version.
+    """
+    versions = {int(v.version): v for v in client().search_model_versions(f"name = '{problem}'")}
+    wanted = version if version is not None else max(versions, default=0)
+    if wanted not in versions:
+        known = ", ".join(map(str, sorted(versions))) or "none"
+        raise TrainingError(
+            f"model version {wanted or '1'} of {problem}",
+            f"versions: {known}",
+            "MLflow registry",
+            f"run `retrue train {problem}`, or name one of these",
+        )
+    run_id = str(versions[wanted].run_id)
+    sha256 = versions[wanted].tags["retrue.bundle"]
+    place = bundles_dir(problem) / sha256[:16]
+    if not place.exists():
+        _fetch(run_id, place)
+    bundle = BundleRef(problem=problem, path=place, sha256=sha256)
+    return ModelRef(problem=problem, version=wanted, run_id=run_id, bundle=bundle)
+
+
+def mark_champion(model: ModelRef) -> None:
+    """Mirror the ledger's decision: point the `champion` alias at the version that serves."""
+    client().set_registered_model_alias(model.problem, "champion", str(model.version))
+
+
+def _experiment(problem: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    found = client().get_experiment_by_name(problem)
+    if found is not None:
+        return str(found.experiment_id)
+    place = None
+    if "MLFLOW_TRACKING_URI" not in os.environ:  # else the server keeps the artifacts
+        place = (home() / "mlartifacts").as_uri()
+    try:
+        return str(client().create_experiment(problem, place))
+    except MlflowException:  # another process was quicker
+        found = client().get_experiment_by_name(problem)
+        if found is None:
+            raise
+        return str(found.experiment_id)
+
+
+def _log_batch(
+    run_id: str,
+    parameters: Mapping[str, object],
+    metrics: Mapping[str, float],
+    curve: Mapping[str, list[float]],
+) -> None:
+    from mlflow.entities import Metric, Param
+
+    now_ms = int(time.time() * 1000)
+    points = [Metric(name, value, now_ms, 0) for name, value in metrics.items()]
+    for name, values in curve.items():
+        points += [Metric(name, value, now_ms, step) for step, value in enumerate(values)]
+    given = [Param(name, str(value)) for name, value in parameters.items()]
+    limit = 1000  # MLflow refuses larger batches
+    for start in range(0, len(points), limit):
+        client().log_batch(run_id, metrics=points[start : start + limit])
+    client().log_batch(run_id, params=given)
+
+
+def _log_dataset(run_id: str, data: DataRef) -> None:
+    """Link the run to its data version; MLflow's digest field holds 36 characters at most."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    dataset = Dataset(
+        name=f"{data.problem} v{data.version}",
+        digest=data.sha256[:36],
+        source_type="delta",
+        source=data.model_dump_json(),
+        profile=f'{{"n_rows": {data.n_rows}}}',
+    )
+    context = InputTag("mlflow.data.context", "training")
+    client().log_inputs(run_id, [DatasetInput(dataset, [context])])
+
+
+def _write_mlmodel(folder: Path, run_id: str) -> None:
+    """Describe the text model so that `mlflow.lightgbm.load_model` reads it, without inference.
+
+    `log_model` would import the model and infer its requirements: seconds of CPU for what is known.
+    """
+    from importlib.metadata import version
+
+    from mlflow.models import Model
+
+    lightgbm: dict[str, Any] = {
+        "data": "model.txt",
+        "model_class": "lightgbm.basic.Booster",
+        "lgb_version": version("lightgbm"),
+        "code": None,
+    }
+    model = Model(run_id=run_id, artifact_path=BUNDLE)
+    model.add_flavor("lightgbm", **lightgbm)
+    model.add_flavor("python_function", loader_module="mlflow.lightgbm", data="model.txt")
+    model.save(str(folder / "MLmodel"))
+
+
+def _fetch(run_id: str, place: Path) -> None:
+    """Bring a bundle back from the run's artifacts; its hashes are checked by whoever reads it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent) as folder:
+        got = Path(client().download_artifacts(run_id, BUNDLE, folder))
+        (got / "MLmodel").unlink(missing_ok=True)
+        os.replace(got, place)

@@ -1,0 +1,251 @@
+"""Expectation suites run by Great Expectations, with its silent successes closed."""
+
+import json
+import os
+import threading
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from retrue.errors import DataError
+
+Severity = Literal["critical", "warning", "info"]
+
+# Great Expectations keeps its current context in a module variable.
+_ONE_AT_A_TIME = threading.Lock()
+_SHOWN = 5
+# These ask about the table or about absence itself, so a column without values is no gap in them.
+_ABSENCE = ("null", "_type", "expect_table", "_to_exist")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One expectation that did not hold; `rows` are the labels of the rows that broke it."""
+
+    expectation: str
+    column: str | None
+    severity: Severity
+    bounds: str
+    observed: str
+    rows: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a suite said about one table."""
+
+    table: str
+    evaluated: int
+    failed: tuple[Failure, ...]
+
+    @property
+    def set_aside(self) -> pd.Index:
+        """Labels of the rows that broke an expectation of severity warning."""
+        rows = {row for f in self.failed if f.severity == "warning" for row in f.rows}
+        return pd.Index(sorted(rows), dtype="int64")
+
+
+class ValidationError(DataError):
+    """A critical expectation does not hold; `validation` has all that failed."""
+
+    def __init__(
+        self, expected: str, found: str, where: str, remedy: str, validation: Validation
+    ) -> None:
+        super().__init__(expected, found, where, remedy)
+        self.args = (expected, found, where, remedy, validation)  # so that it can be pickled
+        self.validation = validation
+
+
+def validate(
+    problem_name: str,
+    table: str,
+    frame: pd.DataFrame,
+    suites_dir: Path,
+    *,
+    parameters: Mapping[str, float] | None = None,
+    path: Path | None = None,
+) -> Validation:
+    """Check a table against `suites_dir/problem_name/table.json`.
+
+    Parameters
+    ----------
+    problem_name, table : str
+        Which suite.
+    frame : DataFrame, shape (n_rows, n_columns)
+        Integer row labels; never changed.
+    suites_dir : Path
+        Folder of the suites, in Great Expectations' own JSON.
+    parameters : mapping of str to float, optional
+        Values for the suite's `{"$PARAMETER": "..."}` bounds, e.g. `days`.
+    path : Path, optional
+        The file the rows came from, for errors; its row is then the label + 2, as the header
+        is row 1.
+
+    Returns
+    -------
+    Validation
+        All failures of severity warning (with every row to set aside) and info.
+
+    Raises
+    ------
+    ValidationError
+        If a critical expectation fails.
+    DataError
+        If nothing could be said: an empty frame, no suite, an empty suite, or an expectation
+        that cannot be evaluated.
+
+    Notes
+    -----
+    Great Expectations answers success for an empty frame, for an empty suite, and for a range
+    of a column without any value; the first two are refused here, the third counts as failed.
+    """
+    suite_path = suites_dir / problem_name / f"{table}.json"
+    where = str(path or f"table {table}")
+    if frame.empty:
+        raise DataError("rows to validate", "none", where, "check the date and the delivery")
+    expectations = _suite(suite_path)
+    checked = _evaluate(expectations, frame, "BOOLEAN_ONLY", parameters, suite_path)
+    failed: list[Failure] = []
+    for expectation, result in zip(expectations, checked, strict=True):
+        if not result["success"]:
+            # Values and rows are asked for only where something failed: they are the dear part.
+            level = "COMPLETE" if expectation["severity"] == "warning" else "SUMMARY"
+            detail = _evaluate([expectation], frame, level, parameters, suite_path)[0]
+            failed.append(_failure(expectation, detail["result"], frame))
+        elif _is_vacuous(expectation, frame):
+            failed.append(_failure(expectation, {"observed_value": "no value at all"}, frame))
+    validation = Validation(table, len(checked), tuple(failed))
+    _stop_if_critical(validation, where, path is not None)
+    return validation
+
+
+def _suite(path: Path) -> list[dict[str, Any]]:
+    remedy = "write the suite, or restore it from version control"
+    try:
+        expectations: list[dict[str, Any]] = json.loads(path.read_bytes())["expectations"]
+    except FileNotFoundError:
+        raise DataError("an expectation suite", "no such file", str(path), remedy) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError("a suite in JSON", repr(error), str(path), remedy) from None
+    if not expectations:
+        raise DataError("at least one expectation", "an empty suite", str(path), remedy)
+    return [{"severity": "critical", **e} for e in expectations]
+
+
+def _evaluate(
+    expectations: list[dict[str, Any]],
+    frame: pd.DataFrame,
+    result_format: str,
+    parameters: Mapping[str, float] | None,
+    suite_path: Path,
+) -> list[dict[str, Any]]:
+    """One result an expectation, in their order."""
+    with _ONE_AT_A_TIME:
+        gx = _great_expectations()
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = {"globally": False}
+        asset = context.data_sources.add_pandas("pandas").add_dataframe_asset("frame")
+        batch = asset.add_batch_definition_whole_dataframe("whole").get_batch({"dataframe": frame})
+        try:
+            # The position comes back with the result: the order of results is not promised.
+            suite = gx.ExpectationSuite(
+                name=suite_path.stem,
+                expectations=[{**e, "meta": {"at": i}} for i, e in enumerate(expectations)],
+            )
+            answer = batch.validate(
+                suite, result_format=result_format, expectation_parameters=dict(parameters or {})
+            )
+        except Exception as error:  # GX and marshmallow share no base
+            raise _unusable(suite_path, "", error) from error
+    results: dict[int, dict[str, Any]] = {}
+    for result in answer.results:
+        at = int(result.expectation_config.meta["at"])
+        if not result.success and (problem := _exception(result.exception_info)):
+            kwargs = expectations[at]["kwargs"]
+            rule = f" {expectations[at]['type']} {kwargs.get('column', '')}".rstrip()
+            # A column that is not there fails the column set too, which says so better.
+            if kwargs.get("column", next(iter(frame))) in frame.columns:
+                raise _unusable(suite_path, rule, problem)
+        results[at] = {"success": bool(result.success), "result": result.result or {}}
+    if len(results) != len(expectations):
+        raise _unusable(suite_path, "", f"{len(results)} results of {len(expectations)}")
+    return [results[i] for i in range(len(expectations))]
+
+
+def _great_expectations() -> Any:
+    """Import late: it costs 3 CPU-seconds. It must not phone home, whatever the user's setting."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    with warnings.catch_warnings():
+        # Its modules import names that Python and its own dependencies deprecate.
+        warnings.simplefilter("ignore")
+        import great_expectations
+    return great_expectations
+
+
+def _exception(info: Mapping[str, Any]) -> str:
+    for part in (info, *(v for v in info.values() if isinstance(v, Mapping))):
+        if part.get("raised_exception"):
+            return str(part.get("exception_message"))
+    return ""
+
+
+def _unusable(path: Path, rule: str, error: object) -> DataError:
+    found = " ".join(str(error).split())
+    return DataError(
+        "an expectation that can be evaluated", found, f"{path}{rule}", "correct the suite"
+    )
+
+
+def _is_vacuous(expectation: Mapping[str, Any], frame: pd.DataFrame) -> bool:
+    column = expectation["kwargs"].get("column")
+    if column is None or any(word in expectation["type"] for word in _ABSENCE):
+        return False
+    return not bool(frame[column].notna().any())
+
+
+def _failure(
+    expectation: Mapping[str, Any], result: Mapping[str, Any], frame: pd.DataFrame
+) -> Failure:
+    column = expectation["kwargs"].get("column")
+    rows = result.get("unexpected_index_list") or result.get("partial_unexpected_index_list") or ()
+    labels = tuple(int(row) for row in rows)
+    if count := result.get("unexpected_count"):
+        total = result.get("element_count", len(frame))
+        values = dict.fromkeys(str(v) for v in result.get("partial_unexpected_list", ()))
+        observed = f"{count} of {total}: {', '.join(list(values)[:_SHOWN])}"
+    else:
+        observed = str(result.get("observed_value", "no such column"))
+        for kind, names in (result.get("details") or {}).get("mismatched", {}).items():
+            observed += f"; {kind}: {', '.join(map(str, names))}"
+        if "_type" in expectation["type"] and column in frame:
+            labels, observed = _first_text(frame[column], observed)
+    bounds = ", ".join(f"{k} {v}" for k, v in expectation["kwargs"].items() if k != "column")
+    severity: Severity = expectation["severity"]
+    return Failure(expectation["type"], column, severity, bounds, observed, labels)
+
+
+def _first_text(column: pd.Series, observed: str) -> tuple[tuple[int, ...], str]:
+    """Where a column of numbers became text: the first value that is no number."""
+    bad = column[column.notna() & pd.to_numeric(column.astype(object), errors="coerce").isna()]
+    return ((int(bad.index[0]),), f"{observed}: {bad.iloc[0]!r}") if len(bad) else ((), observed)
+
+
+def _stop_if_critical(validation: Validation, where: str, has_file: bool) -> None:
+    critical = [f for f in validation.failed if f.severity == "critical"]
+    if not critical:
+        return
+    first = critical[0]
+    if first.rows and has_file:
+        where += f" row {first.rows[0] + 2}"
+    if first.column:
+        where += f" column {first.column}"
+    remedy = "correct the data at its source, or the suite if the rule is wrong"
+    if len(critical) > 1:
+        remedy += f" ({len(critical) - 1} more critical failures)"
+    raise ValidationError(
+        f"{first.expectation} ({first.bounds})", first.observed, where, remedy, validation
+    )

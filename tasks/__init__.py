@@ -1,0 +1,1 @@
+"""Prefect tasks: retries, caching, artifacts, and one call into retrue each."""

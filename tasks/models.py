@@ -1,0 +1,45 @@
+"""Prefect tasks of the experiment: fit, evaluate, register."""
+
+from pathlib import Path
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import INPUTS, NO_CACHE, TASK_SOURCE
+
+from retrue import experiment, pages, provenance, service
+from retrue.config import Problem
+from retrue.gate import Verdict
+from retrue.refs import BundleRef, DataRef, ModelRef
+
+
+@task(
+    task_run_name="fit on data v{data.version}",
+    cache_policy=INPUTS + TASK_SOURCE,
+    persist_result=True,
+)
+def fit(problem: Problem, data: DataRef, made_by: dict[str, str]) -> BundleRef:
+    """Fit and bundle a model; the same data, configuration, code and lock: the stored one."""
+    return experiment.fit_bundle(problem, data, made_by)
+
+
+@task(cache_policy=NO_CACHE)
+def evaluate(problem: Problem, data: DataRef, challenger: BundleRef) -> Verdict:
+    """Compare with the champion, or with no skill, on the newest labelled days."""
+    verdict = experiment.judge(problem, data, challenger, service.champion(problem.name))
+    create_markdown_artifact(pages.verdict(problem, verdict), key=f"gate-{problem.name}")
+    get_run_logger().info("%s", verdict.reason)
+    return verdict
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2)
+def register(
+    problem: Problem, data: DataRef, bundle: BundleRef, verdict: Verdict, flow_run_id: str
+) -> ModelRef:
+    """Log the run to MLflow and register its version, each once however often it is called."""
+    return experiment.register(problem, data, bundle, verdict, flow_run_id)
+
+
+@task(cache_policy=NO_CACHE)
+def find_provenance() -> dict[str, str]:
+    """Find the code commit and the lock's hash of this working folder."""
+    return provenance.provenance(Path.cwd())

@@ -1,0 +1,125 @@
+"""The log: durable, whole groups, and honest about faults."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from retrue.serving.predictions import (
+    COLUMNS,
+    LogError,
+    PredictionLog,
+    Record,
+    find,
+    read_after,
+)
+
+
+def records(start: int, n_rows: int) -> list[Record]:
+    """Distinct records."""
+    return [
+        Record(f"id{number}", number, "2013-01-01T00:00:00Z", None, "{}", 0.5, 0, 1, "f" * 64)
+        for number in range(start, start + n_rows)
+    ]
+
+
+def test_records_can_be_read_as_soon_as_append_returns(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path / "log.sqlite")
+
+    async def write() -> None:
+        for n_rows in (1, 7, 512, 1500):
+            before = len(read_after(log.path, 0))
+            await log.append(records(before, n_rows))
+            assert len(read_after(log.path, before)) == n_rows
+
+    asyncio.run(write())
+    log.close()
+    written = read_after(log.path, 0)
+    assert [row[0] for row in written] == list(range(1, 2021))
+    assert [row[1] for row in written] == [record.prediction_id for record in records(0, 2020)]
+    assert read_after(log.path, 2000, limit=3) == written[2000:2003]
+    assert find(log.path, "id9") == written[9]
+    assert find(log.path, "none") is None
+    assert len(COLUMNS) == len(written[0])
+
+
+def test_the_file_is_written_ahead_and_fully_synchronous(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path / "log.sqlite")
+    connection = log._connection
+    assert connection is not None
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    log.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["log.sqlite"]
+
+
+def test_many_writers_share_commits_and_lose_nothing(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path / "log.sqlite")
+
+    async def write() -> None:
+        await asyncio.gather(*[log.append(records(5 * number, 5)) for number in range(400)])
+
+    asyncio.run(write())
+    log.close()
+    assert sorted(row[2] for row in read_after(log.path, 0)) == list(range(2000))  # type: ignore[type-var]
+
+
+def test_a_log_is_continued_after_a_restart(tmp_path: Path) -> None:
+    for start in (0, 3):
+        log = PredictionLog(tmp_path / "log.sqlite")
+        asyncio.run(log.append(records(start, 3)))
+        log.close()
+    assert [row[0] for row in read_after(tmp_path / "log.sqlite", 0)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_group_that_cannot_be_written_fails_whole_and_the_next_is_taken(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path / "log.sqlite")
+
+    async def write() -> None:
+        await log.append(records(0, 1))
+        with pytest.raises(LogError, match="UNIQUE"):
+            await log.append(records(600, 600) + records(0, 1))
+        await log.append(records(1, 1))
+
+    asyncio.run(write())
+    log.close()
+    assert [row[1] for row in read_after(log.path, 0)] == ["id0", "id1"]
+
+
+def test_a_deleted_file_is_noticed(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path / "log.sqlite")
+
+    async def write() -> None:
+        await log.append(records(0, 1))
+        for file in tmp_path.iterdir():
+            file.unlink()
+        with pytest.raises(LogError):
+            await log.append(records(1, 1))
+        await log.append(records(2, 1))
+
+    asyncio.run(write())
+    log.close()
+    assert [row[1] for row in read_after(log.path, 0)] == ["id2"]
+
+
+def test_a_reader_does_not_stop_the_writer(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path / "log.sqlite")
+    asyncio.run(log.append(records(0, 1)))
+    reader = sqlite3.connect(log.path)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM predictions").fetchone() == (1,)
+    asyncio.run(log.append(records(1, 1)))
+    log.close()
+    reader.close()
+    assert len(read_after(log.path, 0)) == 2
+
+
+def test_faults_of_files_are_reported(tmp_path: Path) -> None:
+    with pytest.raises(LogError, match="unable to open"):
+        PredictionLog(tmp_path / "nowhere" / "log.sqlite")
+    with pytest.raises(LogError, match="unable to open"):
+        read_after(tmp_path / "none.sqlite", 0)
+    (tmp_path / "text.sqlite").write_text("no database" * 100)
+    with pytest.raises(LogError, match="not a database"):
+        read_after(tmp_path / "text.sqlite", 0)

@@ -1,0 +1,126 @@
+"""A small problem on disk: visits, the shop each goes to, and the weather of its hour."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from retrue.config import Problem
+from retrue.problems import load_problem
+
+YAML = """\
+name: visits
+canvas:
+  question: Will the visit be late?
+  decision: Call ahead before leaving
+  decided_by: The dispatcher, for each visit
+  cost_false_positive: {amount: 1, unit: call, why: A call for nothing}
+  cost_false_negative: {amount: 3, unit: call, why: A visit in vain}
+  success: Lower log loss
+  baseline: No skill
+  data_sources: [Visits of 2024]
+  label: Delay above 5 minutes
+  label_known: The next day
+data:
+  sources:
+    visits: {path: visits.csv}
+    shops: {path: shops.csv}
+    weather: {path: weather.csv}
+  main: visits
+  key: [visit]
+  time: at
+  links:
+    - table: shops
+      on: {shop: code}
+      columns: {size: shop_size, kind: shop_kind}
+    - table: weather
+      on: {at: hour}
+      columns: {wind: wind}
+label: {column: delay, above: 5, known_after_days: 1}
+features:
+  numeric: [amount, shop_size, wind]
+  categorical: [shop, shop_kind]
+training:
+  start: 2024-01-01
+  until: 2024-01-20
+  holdout_days: 5
+  num_boost_round: 10
+  seed: 7
+"""
+
+VISITS = "visit,at,shop,amount,delay\n" + "".join(
+    f"{i},2024-01-{1 + i // 2:02d}T{i % 24:02d}:00:00Z,{'ABC'[i % 3]},{i * 0.5},{i % 9}\n"
+    for i in range(40)
+)
+SHOPS = 'code,size,kind\nA,10,"small, old"\nB,20,large\nZ,30,large\n'
+WEATHER = "hour,wind\n" + "".join(
+    f"2024-01-{1 + i // 2:02d}T{i % 24:02d}:00:00Z,{5 + i % 4}.5\n" for i in range(40)
+)
+
+
+def _rule(kind: str, severity: str = "critical", **kwargs: object) -> dict[str, object]:
+    return {"type": kind, "kwargs": kwargs, "severity": severity}
+
+
+SUITES = {
+    "visits": [
+        _rule("expect_table_row_count_to_be_between", max_value={"$PARAMETER": "2 * days"}),
+        _rule("expect_column_values_to_be_unique", column="visit"),
+        _rule(
+            "expect_column_values_to_be_between",
+            "warning",
+            column="amount",
+            min_value=0,
+            max_value=100,
+        ),
+        _rule("expect_column_values_to_be_between", column="delay", min_value=0, max_value=60),
+    ],
+    "shops": [_rule("expect_column_values_to_not_be_null", column="size")],
+    "weather": [
+        _rule(
+            "expect_column_values_to_be_between",
+            "warning",
+            column="wind",
+            min_value=0,
+            max_value=99,
+        )
+    ],
+    "linked": [_rule("expect_column_values_to_not_be_null", column="wind", mostly=0.8)],
+}
+
+
+@dataclass(frozen=True)
+class Small:
+    """A project folder with one problem."""
+
+    root: Path
+
+    @property
+    def problem(self) -> Problem:
+        return load_problem("visits", self.root)
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def replace(self, name: str, old: str, new: str) -> Path:
+        text = (self.root / name).read_text()
+        assert text.count(old) >= 1, f"{old!r} is not in {name}"
+        return self.write(name, text.replace(old, new, 1))
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
+    monkeypatch.setenv("RETRUE_HOME", str(tmp_path / "home"))
+    project = Small(tmp_path / "project")
+    project.write("configs/visits.yaml", YAML)
+    project.write("visits.csv", VISITS)
+    project.write("shops.csv", SHOPS)
+    project.write("weather.csv", WEATHER)
+    for table, rules in SUITES.items():
+        suite = {"name": table, "expectations": rules}
+        project.write(f"expectations/visits/{table}.json", json.dumps(suite))
+    return project
