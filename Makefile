@@ -24,7 +24,7 @@ demo: env ## the whole loop on real flights, from nothing
 	@$(RETRUE) demo
 
 test: env ## the whole test suite
-	@.venv/bin/python -m tests.run $(PYTEST_ARGS)
+	.venv/bin/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 check: env ## format, lint, strict types, import contract
 	.venv/bin/ruff format --check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from datetime import date, datetime
@@ -10,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from retrue import openmp, stack
 from retrue.errors import RetrueError
 from retrue.home import home
-from retrue.problems import load_problem
+from retrue.problems import all_problems, load_problem
+from retrue.story import console, outline
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -26,10 +27,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-err = Console(stderr=True, highlight=False)
+err = console(stderr=True)
 
 Name = Annotated[str, typer.Argument(help="Problem: a file in configs/, without .yaml")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Since = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day of the window (UTC).")
+]
 Until = Annotated[
     datetime | None,
     typer.Option(formats=["%Y-%m-%d"], help="Use only what was known before this day (UTC)."),
@@ -43,7 +47,9 @@ def up(json_: Json = False) -> None:
     """Start Prefect, MLflow, the deployments and what should serve; leave it running."""
     from retrue import service
 
+    problems = all_problems(Path.cwd())
     at = stack.up(_tell)
+    stack.wait_for_deployments(at, len(problems) * stack.FLOWS_PER_PROBLEM)
     serving = service.restore(Path.cwd(), _tell)
     _show({"prefect": at.prefect, "mlflow": at.mlflow, "serving": serving}, json_)
 
@@ -101,7 +107,7 @@ def retrain(
 
 
 @app.command()
-def drift_check(name: Name, since: Until = None, until: Until = None, json_: Json = False) -> None:
+def drift_check(name: Name, since: Since = None, until: Until = None, json_: Json = False) -> None:
     """Compare what was served with the training reference; on drift, start a retraining."""
     _connect(name)
     from flows.drift_check import drift_check as flow
@@ -134,7 +140,7 @@ def main() -> None:
     try:
         app()
     except RetrueError as error:
-        err.print(f"[bold red]retrue:[/] {error}", soft_wrap=True, markup=True)
+        err.print(f"retrue: {error}", style="red", soft_wrap=True, markup=False)
         sys.exit(2)
 
 
@@ -150,6 +156,13 @@ def _ensure_openmp() -> None:
 def _connect(name: str) -> None:
     load_problem(name)  # a wrong name or configuration is told before anything is started
     stack.connect()
+    from prefect.logging import get_logger
+
+    for logger in map(get_logger, ("flow_runs", "task_runs")):
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler):
+                # A failure is told once, by `main`, in one line; its traceback is in the UI.
+                handler.addFilter(lambda record: record.levelno < logging.ERROR)
 
 
 def _day(moment: datetime | None) -> date | None:
@@ -157,7 +170,7 @@ def _day(moment: datetime | None) -> date | None:
 
 
 def _tell(line: str) -> None:
-    err.print(f"[dim]{line}[/]")
+    err.print(line, style="dim", soft_wrap=True, markup=False)
 
 
 def _show(found: BaseModel | dict[str, Any], as_json: bool) -> None:
@@ -166,4 +179,4 @@ def _show(found: BaseModel | dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(plain, indent=1))
     else:
-        Console().print_json(json.dumps(plain))
+        print("\n".join(outline(plain)))

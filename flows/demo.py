@@ -1,12 +1,16 @@
 """The demo: the whole loop on real flights, told while it happens."""
 
 import json
+import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from retrue import bundles, ledger, preparation, replay, service, slots, stack
 from retrue.errors import LedgerError
@@ -27,7 +31,6 @@ EDGES = (
 )
 """Edges of the replayed windows; before the first lies the training span."""
 
-N_DEPLOYMENTS = 5
 RETRAINING_DEADLINE_S = 300
 N_TRAFFIC_ROWS = 500
 
@@ -35,13 +38,15 @@ N_TRAFFIC_ROWS = 500
 def run(root: Path) -> int:
     """Run the demo; give the exit code: 0 when the loop closed and no request was lost."""
     story = Story()
+    _begin_afresh(root, story)
+    # The story tells what happens; the logs of flows and tasks are in the Prefect UI.
+    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
     config = load_problem(PROBLEM, root)
     with ThreadPoolExecutor(max_workers=1) as aside:
         choice = aside.submit(slots.choose_target, config.serving)
         with story.stage("servers", "Start the Prefect server, MLflow and the deployments"):
             at = stack.up(story.tell)
         from flows.deployment import deploy
-        from flows.drift_check import drift_check
         from flows.training import train
 
         with story.stage("train", "Ingest, validate and link flights; train on January to March"):
@@ -52,46 +57,14 @@ def run(root: Path) -> int:
         story.tell(f"serving by {target}: {why}")
     with story.stage("deploy", f"Build, start and check model version {first.model.version}"):
         deploy(PROBLEM, first.model.version, "first model of the demo")
-        stack.wait_for_deployments(at, N_DEPLOYMENTS)
+        stack.wait_for_deployments(at, stack.FLOWS_PER_PROBLEM)
     url = service.address(PROBLEM) or ""
     with story.stage("replay", "Link the flights of April to July for the replay"):
         world = preparation.world(config, EDGES[-1], root)
     for since, until in pairwise(EDGES):
-        month = f"{since:%B}"
         times = world[config.data.time]
         rows = world[(times >= midnight(since)) & (times < midnight(until))]
-        with story.stage("replay", f"Replay {len(rows):,} flights of {month} as HTTP requests"):
-            sent = replay.replay(rows, url, time_column=config.data.time)
-        with story.stage("drift check", f"Check {month} for drift"):
-            checked = drift_check(PROBLEM, since, until)
-        report = checked.report
-        story.tell(report.reason)
-        window: dict[str, Any] = {
-            "window": month,
-            "rows": sent.rows,
-            "failed_requests": sent.failed,
-            "served_by": checked.model_version,
-            "magnitude": report.magnitude,
-            "top_feature": report.top_feature,
-            "top_contribution": max((one.contribution for one in report.features), default=None),
-            "decision": checked.verdict,
-            "serves_after": checked.model_version,
-        }
-        if checked.verdict == "drift":
-            doing = "The event starts a retraining; judge it, and redeploy if it is better"
-            last = rows.tail(N_TRAFFIC_ROWS)
-            with story.stage("retrain", doing), replay.Traffic(last, url) as traffic:
-                retraining = _wait_for(checked.decision)
-            during = traffic.report()
-            window |= json.loads(retraining.details_json)
-            window |= {
-                "outcome": retraining.status,
-                "answered_during_retraining": during.answered,
-                "failed_during_retraining": during.failed,
-                "serves_after": service.serving_model(PROBLEM).version,
-            }
-            story.tell(window["reason"])
-        story.windows.append(window)
+        story.windows.append(_live_through(story, rows, since, until, url))
     facts = {
         "seconds": story.seconds | {"all": story.total_s()},
         "target": target,
@@ -100,6 +73,9 @@ def run(root: Path) -> int:
         "after": _after(),
         "windows": story.windows,
         "failed_requests": sum(one["failed_requests"] for one in story.windows),
+        "answered_during_retraining": sum(
+            one.get("answered_during_retraining", 0) for one in story.windows
+        ),
         "failed_during_swap": sum(one.get("failed_during_retraining", 0) for one in story.windows),
         "urls": {"Prefect UI": at.prefect, "MLflow UI": at.mlflow, "Serving API": url},
     }
@@ -110,6 +86,74 @@ def run(root: Path) -> int:
     return 0 if closed else 1
 
 
+def _live_through(
+    story: Story, rows: pd.DataFrame, since: date, until: date, url: str
+) -> dict[str, Any]:
+    """Serve one window's rows, check it for drift, and let the loop answer."""
+    from flows.drift_check import drift_check
+
+    month = f"{since:%B}"
+    doing = f"Replay {len(rows):,} flights of {month} as HTTP requests"
+    with story.stage("replay", doing) as news:
+        sent = replay.replay(rows, url, time_column="time_hour", progress=news)
+    with story.stage("drift check", f"Check {month} for drift"):
+        checked = drift_check(PROBLEM, since, until)
+    report = checked.report
+    story.tell(report.reason)
+    window: dict[str, Any] = {
+        "window": month,
+        "rows": sent.rows,
+        "failed_requests": sent.failed,
+        "served_by": checked.model_version,
+        "magnitude": report.magnitude,
+        "top_feature": report.top_feature,
+        "top_contribution": max((one.contribution for one in report.features), default=None),
+        "decision": checked.verdict,
+        "serves_after": checked.model_version,
+    }
+    if checked.verdict != "drift":
+        return window
+    doing = "The event starts a retraining; judge it, and redeploy if it is better"
+    last = rows.tail(N_TRAFFIC_ROWS)
+    with story.stage("retrain", doing) as news, replay.Traffic(last, url) as traffic:
+        retraining = _wait_for(checked.decision, news)
+    during = traffic.report()
+    window |= json.loads(retraining.details_json)
+    window |= {
+        "outcome": retraining.status,
+        "answered_during_retraining": during.answered,
+        "failed_during_retraining": during.failed,
+        "serves_after": service.serving_model(PROBLEM).version,
+    }
+    story.tell(window["reason"])
+    return window
+
+
+def _begin_afresh(root: Path, story: Story) -> None:
+    """Move an earlier demo's state aside, so that the story begins with no model at all.
+
+    Raises
+    ------
+    LedgerError
+        The state folder holds other problems as well: it is not the demo's to move.
+    """
+    problems = {path.name for path in (home() / "lake").glob("*")}
+    if not problems:
+        return
+    if problems != {PROBLEM}:
+        raise LedgerError(
+            "an empty state folder, or an earlier demo's",
+            f"data of {', '.join(sorted(problems))}",
+            str(home()),
+            "set RETRUE_HOME to another folder for the demo",
+        )
+    service.stop_all(root, story.tell)
+    stack.down(story.tell)
+    aside = home().with_name(f"{home().name}-{time.strftime('%Y%m%d-%H%M%S')}")
+    home().rename(aside)
+    story.tell(f"the state of an earlier run is now in {aside}")
+
+
 def _after() -> dict[str, int]:
     """Model and data version that serve at the end."""
     model = service.serving_model(PROBLEM)
@@ -117,7 +161,7 @@ def _after() -> dict[str, int]:
     return {"model_version": model.version, "data_version": data["version"]}
 
 
-def _wait_for(decision: str) -> Retraining:
+def _wait_for(decision: str, news: Callable[..., None]) -> Retraining:
     """Wait until the retraining that a decision asked for has ended.
 
     Raises
@@ -129,8 +173,10 @@ def _wait_for(decision: str) -> Retraining:
     deadline = time.monotonic() + RETRAINING_DEADLINE_S
     while time.monotonic() < deadline:
         for one in ledger.retrainings(book, PROBLEM):
-            if one.trigger_key == decision and one.status != "running":
-                return one
+            if one.trigger_key == decision:
+                if one.status != "running":
+                    return one
+                news("it is running")
         time.sleep(0.3)
     raise LedgerError(
         f"a retraining that ends within {RETRAINING_DEADLINE_S} s",

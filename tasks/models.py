@@ -25,7 +25,8 @@ def fit(problem: Problem, data: DataRef, made_by: dict[str, str]) -> BundleRef:
 @task(cache_policy=NO_CACHE)
 def evaluate(problem: Problem, data: DataRef, challenger: BundleRef) -> Verdict:
     """Compare with the champion, or with no skill, on the newest labelled days."""
-    verdict = experiment.judge(problem, data, challenger, service.champion(problem.name))
+    rival = service.rival(problem.name, challenger)
+    verdict = experiment.judge(problem, data, challenger, rival)
     create_markdown_artifact(pages.verdict(problem, verdict), key=f"gate-{problem.name}")
     get_run_logger().info("%s", verdict.reason)
     return verdict

@@ -45,7 +45,7 @@ def fit_features(
         Feature(
             name=name,
             kind="categorical",
-            categories=sorted(set(_texts(_column(frame, name)).dropna())),
+            categories=sorted(set(_coded(_column(frame, name))[1])),
         )
         for name in categorical
     ]
@@ -115,18 +115,20 @@ def _not_a_number(found: str, row: int, name: str) -> DataError:
 
 
 def _positions(column: "pd.Series[Any]", categories: list[str]) -> Float64s:
-    codes = pd.Index(categories, dtype=object).get_indexer(pd.Index(_texts(column)))
-    return np.where(codes >= 0, codes.astype(np.float64), np.nan)
+    codes, texts = _coded(column)
+    found = pd.Index(categories, dtype=object).get_indexer(pd.Index(texts, dtype=object))
+    # The last one is for code -1, a null.
+    positions = np.append(np.where(found >= 0, found, np.nan), np.nan)
+    return positions[codes]
 
 
-def _texts(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Category texts, null where null; each distinct value is turned into text once."""
+def _coded(column: "pd.Series[Any]") -> tuple[npt.NDArray[np.intp], list[str]]:
+    """Position of each row's text among the texts, -1 where null; a distinct value is read once."""
     if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) != "string":
         # Mixed values: factorize takes True, 1 and 1.0 for one, so go value by value.
-        return pd.Series(column.map(_text, na_action="ignore"), dtype=object)
+        column = pd.Series(column.map(_text, na_action="ignore"), dtype=object)
     codes, distinct = pd.factorize(column)
-    texts = np.array([_text(value) for value in distinct] + [None], dtype=object)
-    return pd.Series(texts[codes], index=column.index, dtype=object)
+    return codes, [_text(value) for value in distinct]
 
 
 def _text(value: object) -> str:

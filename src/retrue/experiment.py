@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from retrue import bundles, gate, lake, pages, tracking, training
-from retrue.errors import TrainingError
 from retrue.problems import problem_sha256
 from retrue.refs import BundleRef, DataRef, ModelRef
 
@@ -40,13 +41,9 @@ def judge(
 ) -> Verdict:
     """Evidence for or against promotion, from the hold-out neither model was fitted on.
 
-    A first model has no champion to beat and is held against no skill: the training part's share of
-    positives for every row.
-
-    Raises
-    ------
-    TrainingError
-        The champion was fitted on rows of this hold-out, so the comparison would flatter it.
+    A first model has no champion to beat and is held against no skill: the training part's share
+    of positives for every row. Where the champion was fitted on rows of this hold-out the figures
+    would flatter it, so the challenger is refused without any.
     """
     parts = training.split(_frame(problem, data), problem, date.fromisoformat(data.until))
     y = training.target(parts.holdout, problem)
@@ -57,12 +54,11 @@ def judge(
         return gate.against_no_skill(y, ours, base_rate, days, problem.gate, problem.training.seed)
     fitted_before = bundles.read_manifest(champion.bundle)["trained_before"]
     if fitted_before > parts.cut.isoformat():
-        raise TrainingError(
-            f"a hold-out after {fitted_before}, where the champion's training ends",
-            f"one that starts at {parts.cut.isoformat()}",
-            f"{problem.name}, until {data.until}",
-            "retrain with a later `until`",
+        why = (
+            f"the champion was fitted on rows until {fitted_before[:10]}, this hold-out starts on"
+            f" {parts.cut.date()}; use a later `until`"
         )
+        return gate.refused(problem.gate, len(parts.holdout), len(np.unique(days)), why)
     theirs = bundles.score_with(champion.bundle, parts.holdout)
     return gate.compare(y, theirs, ours, days, problem.gate, problem.training.seed)
 
@@ -97,7 +93,11 @@ def register(
         curve=stored["curve"],
         tags=tags,
     )
-    return tracking.register(bundle, run_id, {"retrue.verdict": verdict.reason})
+    return tracking.register(
+        bundle,
+        run_id,
+        {"retrue.promoted": str(verdict.promoted), "retrue.verdict": verdict.reason},
+    )
 
 
 def _gate_metrics(verdict: Verdict) -> dict[str, float]:

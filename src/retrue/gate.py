@@ -72,17 +72,17 @@ def compare(
     n_days = len(np.unique(day))
     try:
         if day.shape != labels.shape:
-            return _refused(gate, len(labels), n_days, f"{len(labels)} labels, {len(day)} days")
+            return refused(gate, len(labels), n_days, f"{len(labels)} labels, {len(day)} days")
         truth, old = metrics.checked(labels, champion)
         _, new = metrics.checked(labels, challenger)
     except TrainingError as error:
-        return _refused(gate, len(labels), n_days, str(error))
+        return refused(gate, len(labels), n_days, str(error))
     if n_days < MIN_DAYS:
         why = f"{n_days} labelled days are fewer than {MIN_DAYS}"
-        return _refused(gate, len(labels), n_days, why)
+        return refused(gate, len(labels), n_days, why)
     if truth.min() == truth.max():
         why = f"all {len(truth)} labels are {int(truth[0])}: nothing to tell apart"
-        return _refused(gate, len(labels), n_days, why)
+        return refused(gate, len(labels), n_days, why)
 
     code = np.unique(day, return_inverse=True)[1].astype(np.intp)
     order = np.lexsort((new, old, truth, code))  # Sums in one order: the same bits for any order.
@@ -100,7 +100,7 @@ def compare(
     lower, upper = (float(q) for q in np.quantile(gains[1:], [tail, 1 - tail]))
     if not np.isfinite([lower, upper]).all():
         why = "too few days hold both classes to resample them"
-        return _refused(gate, len(labels), n_days, why)
+        return refused(gate, len(labels), n_days, why)
     promoted = lower > gate.min_gain
     return Verdict(
         promoted=promoted,
@@ -134,7 +134,8 @@ def against_no_skill(
     return compare(y, constant, challenger, days, gate, seed)
 
 
-def _refused(gate: Gate, n_rows: int, n_days: int, why: str) -> Verdict:
+def refused(gate: Gate, n_rows: int, n_days: int, why: str) -> Verdict:
+    """A verdict without evidence: the challenger could not be judged, so it is not promoted."""
     return Verdict(
         promoted=False,
         metric=gate.metric,

@@ -37,6 +37,14 @@ def free_slot(problem_name: str) -> str:
     return SLOTS[1] if now is not None and now.slot == SLOTS[0] else SLOTS[0]
 
 
+def choose_port(problem_name: str, preferred: int) -> int:
+    """The port a running proxy has; else the preferred one, or any free one when it is taken."""
+    record = processes.running(process_name(problem_name))
+    if record is not None and record.port is not None:
+        return record.port
+    return processes.free_port(preferred)
+
+
 def ensure_proxy(problem_name: str, port: int) -> int:
     """Start the proxy of a problem where it is not running; its pid.
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from retrue.config import Problem
 from retrue.errors import DeployError
 from retrue.probes import check_golden
-from retrue.proxy import ensure_proxy, free_slot, switch
+from retrue.proxy import choose_port, ensure_proxy, free_slot, switch
 from retrue.refs import BundleRef, ServingRef
 from retrue.slots import start_slot, stop_slot
 
@@ -49,7 +49,7 @@ def roll_out(
     BundleError
         The bundle is damaged.
     """
-    ensure_proxy(problem.name, problem.serving.port)
+    ensure_proxy(problem.name, choose_port(problem.name, problem.serving.port))
     slot = free_slot(problem.name)
     new = start_slot(problem, slot, bundle, model_version, target, image=image)
     try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from retrue import ledger, probes, processes, proxy, slots, stack, tracking
+from retrue import containers, ledger, probes, processes, proxy, slots, stack, tracking
 from retrue.engine import engine_or_reason
 from retrue.errors import DeployError
 from retrue.images import build_image, ensure_base_image
 from retrue.problems import all_problems
+from retrue.proxy_config import SLOTS
 from retrue.rollouts import roll_out
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from retrue.config import Problem
     from retrue.ledger import Deployment
-    from retrue.refs import ModelRef, ServingRef
+    from retrue.refs import BundleRef, ModelRef, ServingRef
 
 
 def serving_model(problem: str) -> ModelRef:
@@ -40,10 +41,18 @@ def serving_model(problem: str) -> ModelRef:
     return tracking.find(problem, deployment.model_version)
 
 
-def champion(problem: str) -> ModelRef | None:
-    """The model version that should serve, or None before the first deployment."""
-    deployment = ledger.should_serve(ledger.connect(), problem)
-    return None if deployment is None else tracking.find(problem, deployment.model_version)
+def rival(problem: str, challenger: BundleRef) -> ModelRef | None:
+    """The version that a challenger must beat; None when it is the first.
+
+    That is the version that should serve. Where it is the challenger itself, already deployed by a
+    retraining that was cut off afterwards, it is the one before: the verdict stays the same.
+    """
+    book = ledger.connect()
+    deployment = ledger.should_serve(book, problem)
+    version = None if deployment is None else deployment.model_version
+    if deployment is not None and deployment.bundle_sha256 == challenger.sha256:
+        version = ledger.previous_version(book, problem)
+    return None if version is None else tracking.find(problem, version)
 
 
 def previous_version(problem: str) -> int:
@@ -124,13 +133,14 @@ def restore(root: Path, tell: Callable[[str], None]) -> dict[str, str]:
         if ledger.should_serve(ledger.connect(), problem.name) is None:
             continue
         model = serving_model(problem.name)
-        proxy.ensure_proxy(problem.name, problem.serving.port)
+        proxy.ensure_proxy(problem.name, proxy.choose_port(problem.name, problem.serving.port))
         now = proxy.serving_now(problem.name)
         if now is None or now.model_version != model.version or not probes.is_healthy(now):
             target, why = slots.choose_target(problem.serving)
             tell(f"serving {problem.name} version {model.version} by {target}: {why}")
             roll_out(problem, model.bundle, model.version, target)
         served[problem.name] = address(problem.name) or ""
+        tell(f"{problem.name} version {model.version} answers at {served[problem.name]}")
     return served
 
 
@@ -141,15 +151,20 @@ def address(problem: str) -> str | None:
 
 
 def stop_all(root: Path, tell: Callable[[str], None]) -> None:
-    """Stop proxies, then servers; what should serve stays written down for the next start."""
+    """Stop proxies, then servers and leftovers; the ledger still knows what should serve."""
     for problem in all_problems(root):
         if address(problem.name) is not None:
             proxy.stop_proxy(problem.name)
             tell(f"stopped the proxy of {problem.name}")
-        now = proxy.serving_now(problem.name)
-        if now is not None:
-            slots.stop_slot(now)
-            tell(f"stopped version {now.model_version} of {problem.name}")
+        for slot in SLOTS:
+            if processes.alive(name := slots.process_name(problem.name, slot)):
+                processes.stop(name, timeout_s=30)
+                tell(f"stopped {name}")
+    engine = engine_or_reason()
+    if not isinstance(engine, str):
+        for name in containers.remove_containers(engine):
+            tell(f"removed container {name}")
+        engine.close()
 
 
 def status(root: Path) -> dict[str, Any]:

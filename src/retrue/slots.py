@@ -147,7 +147,7 @@ def stop_slot(ref: ServingRef) -> None:
         finally:
             engine.close()
         return
-    name = _process_name(ref.problem, ref.slot)
+    name = process_name(ref.problem, ref.slot)
     record = processes.read_record(name)
     # The slot may hold a newer server by now.
     if record is not None and str(record.pid) == ref.handle:
@@ -195,7 +195,7 @@ def _start_container(
 def _start_process(
     problem: Problem, slot: str, bundle: BundleRef, model_version: int, *, port: int, nonce: str
 ) -> str:
-    name = _process_name(problem.name, slot)
+    name = process_name(problem.name, slot)
     processes.stop(name, _STOP_TIMEOUT_S)
     argv = [sys.executable, "-m", "retrue.serving", "--bundle", str(bundle.path)]
     argv += ["--sha256", bundle.sha256, "--model-version", str(model_version)]
@@ -232,7 +232,7 @@ def _state(ref: ServingRef) -> tuple[bool, str]:
         finally:
             engine.close()
     log_path = serving_dir(ref.problem) / f"server-{ref.slot}.log"
-    return processes.alive(_process_name(ref.problem, ref.slot)), tail(log_path, 3)
+    return processes.alive(process_name(ref.problem, ref.slot)), tail(log_path, 3)
 
 
 def _engine() -> Engine:
@@ -242,5 +242,6 @@ def _engine() -> Engine:
     return engine
 
 
-def _process_name(problem_name: str, slot: str) -> str:
+def process_name(problem_name: str, slot: str) -> str:
+    """Name of the process record of a slot."""
     return f"serving-{problem_name}-{slot}"

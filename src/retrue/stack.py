@@ -23,6 +23,8 @@ START_TIMEOUT_S = 180
 PREFERRED_PORTS = {"prefect": 4200, "mlflow": 5000}
 SERVERS = ("prefect", "mlflow")
 RUNNER = "runner"
+FLOWS_PER_PROBLEM = 5
+"""train, deploy, retrain, drift-check, rollback."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def environment(at: Urls) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "MLFLOW_TRACKING_URI": at.mlflow,
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "GX_ANALYTICS_ENABLED": "false",
         "MPLCONFIGDIR": str(home() / "cache" / "matplotlib"),
     }

@@ -1,4 +1,4 @@
-"""What a demo tells: progress while it runs, a table and a file of facts at its end."""
+"""What a demo tells: progress while it runs, a table and addresses at its end. Home of rich."""
 
 from __future__ import annotations
 
@@ -11,68 +11,93 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+LOG_WIDTH = 110
+"""Columns when the output is no terminal: the window table fits without wrapping."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that keeps lines whole when its output is a file or a pipe."""
+    made = Console(stderr=stderr, highlight=False)
+    if not made.is_terminal:
+        made.width = LOG_WIDTH
+    return made
 
 
 @dataclass
 class Story:
     """Seconds of each stage and facts of each window, in the order they came."""
 
-    console: Console = field(default_factory=lambda: Console(highlight=False))
+    console: Console = field(default_factory=console)
     seconds: dict[str, float] = field(default_factory=dict)
     windows: list[dict[str, Any]] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
 
     @contextmanager
-    def stage(self, name: str, doing: str) -> Iterator[None]:
-        """Show what is being done and how long it takes; the seconds add up under `name`."""
+    def stage(self, name: str, doing: str) -> Iterator[Callable[..., None]]:
+        """Show what is being done and how long it took; the seconds add up under `name`.
+
+        Yields a function that shows the latest news of the stage: a word, or (done, of all).
+        """
         began = time.perf_counter()
-        with self.console.status(f"{doing} ..."):
-            yield
+        if not self.console.is_terminal:
+            self.console.print(f"… {doing}")
+        with self.console.status(doing) as status:
+            yield lambda *news: status.update(f"{doing} [dim]{' of '.join(map(str, news))}[/]")
         spent = time.perf_counter() - began
         self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 2)
         self.console.print(f"[green]✓[/] {doing} [dim]{spent:.1f} s[/]")
 
     def tell(self, line: str) -> None:
-        """Add a remark to the stage before it."""
-        self.console.print(f"  [dim]{line}[/]", markup=True)
+        """Add a remark."""
+        self.console.print(f"  [dim]{line}[/]", soft_wrap=True)
 
     def total_s(self) -> float:
         """Seconds since the story began."""
         return round(time.perf_counter() - self.started, 2)
 
     def show(self, facts: dict[str, Any]) -> None:
-        """Print the windows, the stages and the addresses."""
+        """Print windows, stages and addresses."""
         self.console.print(_windows(self.windows))
         self.console.print(_stages(facts["seconds"]))
         before, after = facts["before"], facts["after"]
         self.console.print(
-            f"Before: model v{before['model_version']} on data v{before['data_version']}."
-            f" After: model v{after['model_version']} on data v{after['data_version']}, served by a"
-            f" {facts['target']}. Requests that failed: {facts['failed_requests']}, of them"
-            f" {facts['failed_during_swap']} while models were swapped."
+            f"Before: model v{before['model_version']} on data v{before['data_version']}. After:"
+            f" model v{after['model_version']} on data v{after['data_version']}, served by a"
+            f" {facts['target']}.\n{facts['answered_during_retraining']:,} requests answered while"
+            f" models were retrained and swapped, {facts['failed_during_swap']} failed; of the"
+            f" replay's requests {facts['failed_requests']} failed."
         )
         for name, url in facts["urls"].items():
-            self.console.print(f"{name:<12} [link={url}]{url}[/link]")
+            self.console.print(f"  {name:<12} {url}")
+        self.console.print("Everything goes on running: look around, then `make down`.")
+
+
+def outline(found: Any, indent: str = "") -> list[str]:
+    """Lines of a nested result for people: one fact a line, dashes where there is nothing."""
+    lines = []
+    for name, value in found.items():
+        if isinstance(value, dict) and value:
+            lines += [f"{indent}{name}", *outline(value, indent + "  ")]
+        else:
+            lines.append(f"{indent}{name:<18} {'-' if value in (None, {}) else value}")
+    return lines
 
 
 def _windows(windows: list[dict[str, Any]]) -> Table:
     table = Table(title="What the loop saw and did", title_justify="left")
-    for heading in ("window", "served by", "drift", "top feature", "decision", "gate", "after"):
-        table.add_column(heading)
+    for heading in ("window", "drift", "top feature", "retrained", "gain in log loss", "serves"):
+        table.add_column(heading, no_wrap=True)
     for one in windows:
-        gain = one.get("gain")
-        evidence = (
-            "" if gain is None else f" {gain:+.4f} [{one['lower']:+.4f}, {one['upper']:+.4f}]"
-        )
+        magnitude, gain = one["magnitude"], one.get("gain")
         table.add_row(
             one["window"],
-            f"v{one['served_by']}",
-            f"{one['magnitude']:.0f} %" if one["magnitude"] is not None else "?",
+            one["decision"] + ("" if magnitude is None else f" {magnitude:.0f} %"),
             f"{one['top_feature']} ({one['top_contribution']:.0f} %)",
-            one["decision"],
-            one.get("outcome", "-") + evidence,
-            f"v{one['serves_after']}",
+            one.get("outcome", "-"),
+            "-" if gain is None else f"{gain:+.4f} [{one['lower']:+.4f}, {one['upper']:+.4f}]",
+            f"v{one['served_by']} → v{one['serves_after']}",
         )
     return table
 

@@ -88,6 +88,7 @@ def register(bundle: BundleRef, run_id: str, tags: Mapping[str, str]) -> ModelRe
             f"runs:/{run_id}/{BUNDLE}",
             run_id,
             tags={"retrue.bundle": bundle.sha256, **tags},
+            await_creation_for=0,
         )
     )
     client().set_registered_model_alias(bundle.problem, "challenger", version.version)
@@ -97,7 +98,9 @@ def register(bundle: BundleRef, run_id: str, tags: Mapping[str, str]) -> ModelRe
 
 
 def find(problem: str, version: int | None = None) -> ModelRef:
-    """A registered version (default: the newest), its bundle fetched if it is not on this disk.
+    """A registered version, its bundle fetched if it is not on this disk.
+
+    By default the newest that its gate did not refuse.
 
     Raises
     ------
@@ -105,11 +108,12 @@ def find(problem: str, version: int | None = None) -> ModelRef:
         There is no such version.
     """
     versions = {int(v.version): v for v in client().search_model_versions(f"name = '{problem}'")}
-    wanted = version if version is not None else max(versions, default=0)
+    passed = [number for number, v in versions.items() if v.tags.get("retrue.promoted") == "True"]
+    wanted = version if version is not None else max(passed, default=0)
     if wanted not in versions:
         known = ", ".join(map(str, sorted(versions))) or "none"
         raise TrainingError(
-            f"model version {wanted or '1'} of {problem}",
+            f"model version {wanted} of {problem}" if wanted else "a version its gate let pass",
             f"versions: {known}",
             "MLflow registry",
             f"run `retrue train {problem}`, or name one of these",

@@ -1,6 +1,7 @@
 """Expectation suites run by Great Expectations, with its silent successes closed."""
 
 import json
+import logging
 import os
 import threading
 import warnings
@@ -183,6 +184,7 @@ def _great_expectations() -> Any:
         # Its modules import names that Python and its own dependencies deprecate.
         warnings.simplefilter("ignore")
         import great_expectations
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     return great_expectations
 
 

@@ -1,0 +1,113 @@
+"""CPU time, wall time and memory of a process and of what it starts, from the kernel's counters."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+@dataclass(frozen=True)
+class Lap:
+    """Counters of a process at one moment, and what it has to tell then."""
+
+    cpu_s: float
+    """User and system time since the process began, with that of its ended children."""
+    at_s: float
+    """Monotonic clock, the same in every process of a machine."""
+    peak_rss_mb: float
+    figures: dict[str, float]
+
+    @classmethod
+    def now(cls, figures: dict[str, float]) -> Lap:
+        """Counters of this process."""
+        return cls(sum(os.times()[:4]), time.monotonic(), peak_rss_mb(), figures)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One measured run."""
+
+    cpu_s: float
+    wall_s: float
+    peak_rss_mb: float
+    figures: dict[str, float]
+
+
+def peak_rss_mb() -> float:
+    """Peak resident memory of this process alone.
+
+    `getrusage` would not do: after a fork its maximum starts at the parent's.
+    """
+    status = Path("/proc/self/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) / 1024 if found else float("nan")
+
+
+@contextmanager
+def laps_to(path: Path, laps: list[Lap]) -> Iterator[None]:
+    """Leave the laps for the parent to read."""
+    yield
+    path.write_text(json.dumps([asdict(lap) for lap in laps]))
+
+
+def cold_and_warm(
+    argv: Sequence[str], env: Mapping[str, str], laps: Path, log: Path
+) -> tuple[Sample, Sample]:
+    """Run a program that does its work twice; the first time as seen from outside, and the second.
+
+    All that is not the second time belongs to the first: start of the interpreter, imports, and the
+    end of the process.
+
+    Raises
+    ------
+    RuntimeError
+        It failed; the end of its log is in the message.
+    """
+    start = time.monotonic()
+    with log.open("wb") as out:
+        child = subprocess.Popen(
+            list(argv), env=dict(env), stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            _, status, usage = os.wait4(child.pid, 0)
+        except BaseException:
+            child.kill()
+            raise
+    wall_s = time.monotonic() - start
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise RuntimeError(f"{' '.join(argv[:3])} failed\n{log.read_text()[-3000:]}")
+    first, second = (Lap(**lap) for lap in json.loads(laps.read_bytes()))
+    warm = Sample(
+        second.cpu_s - first.cpu_s, second.at_s - first.at_s, second.peak_rss_mb, second.figures
+    )
+    cold = Sample(
+        usage.ru_utime + usage.ru_stime - warm.cpu_s,
+        wall_s - warm.wall_s,
+        first.peak_rss_mb,
+        first.figures,
+    )
+    return cold, warm
+
+
+def cpu_s_of(pids: Sequence[int]) -> float:
+    """CPU time so far of running processes, their children (running or ended) included."""
+    total = 0.0
+    for pid in pids:
+        root = psutil.Process(pid)
+        for process in (root, *root.children(recursive=True)):
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total

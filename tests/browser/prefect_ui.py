@@ -1,0 +1,84 @@
+"""The Prefect UI as a person uses it: what is on a page, and the few clicks of the tests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import httpx
+from playwright.sync_api import Locator, Page, expect
+
+TIMEOUT_S = 60
+"""For a page; on an idle machine each is there in one second."""
+
+RUN_TIMEOUT_S = 240
+"""For a flow run; on an idle machine a retraining takes 20 s."""
+
+ENDED = re.compile("Completed|Failed|Crashed|Cancelled")
+
+# Proxy variables are for the outside.
+_client = httpx.Client(trust_env=False, timeout=TIMEOUT_S)
+
+
+@dataclass(frozen=True)
+class PrefectUI:
+    """A page of the browser, and the server behind it."""
+
+    page: Page
+    url: str
+
+    def open(self, path: str) -> None:
+        """Go to a page by its address."""
+        self.page.goto(f"{self.url}{path}")
+
+    def row(self, flow: str) -> Locator:
+        """The row of a flow's deployment in the list of deployments."""
+        link = self.page.get_by_role("link", name=flow, exact=True)
+        return self.page.get_by_role("row").filter(has=link)
+
+    def parameter(self, title: str) -> Locator:
+        """A parameter of the form, by its title."""
+        label = self.page.locator(".schema-form-property__label")
+        return self.page.locator(".schema-form-property").filter(
+            has=label.filter(has_text=re.compile(rf"^{title}\b"))
+        )
+
+    def pick_day(self, title: str, day: date) -> None:
+        """Fill a parameter that is a day or nothing."""
+        field = self.parameter(title)
+        field.get_by_role("button", name="date", exact=True).click()
+        field.locator(".p-date-button__control").click()
+        calendar = self.page.locator(".p-date-picker")
+        calendar.locator(".p-date-picker__title-year").click()
+        calendar.get_by_role("button", name=str(day.year), exact=True).click()
+        calendar.locator(".p-date-picker__title-month").click()
+        calendar.get_by_role("button", name=f"{day:%B}", exact=True).click()
+        days = calendar.locator(".p-calendar-date-picker__date--in-month")
+        days.get_by_text(str(day.day), exact=True).click()
+        calendar.get_by_role("button", name="Apply").click()
+
+    def tab(self, name: str) -> Locator:
+        """Open a tab of the page and give its content."""
+        self.page.locator(f"li.p-tab#{name}").click()
+        return self.page.locator(f"#{name}-content")
+
+    def flow_run_id(self) -> str:
+        """Id of the flow run whose page is open."""
+        self.page.wait_for_url("**/runs/flow-run/*")
+        return self.page.url.rpartition("/")[2].partition("?")[0]
+
+    def await_completion(self) -> None:
+        """Watch the page of a flow run until it says how the run ended; Completed, that is."""
+        state = self.page.locator(".page-heading-flow-run__meta .state-badge")
+        expect(state).to_have_text(ENDED, timeout=RUN_TIMEOUT_S * 1000)
+        assert state.inner_text().strip() == "Completed"
+
+    def api(self, path: str) -> Mapping[str, Any]:
+        """Ask the server itself."""
+        answer = _client.get(f"{self.url}/api/{path}")
+        assert answer.is_success, answer.text
+        found: Mapping[str, Any] = answer.json()
+        return found

@@ -1,0 +1,117 @@
+"""A flow killed with SIGKILL at any stage: run again, it goes on, and nothing is there twice."""
+
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+
+from retrue.ledger import connect, history
+from retrue.replay import Traffic
+from tests.flows.harness import STACK, Counts, Stack
+
+pytestmark = STACK
+
+IN_TRAINING = {
+    "after ingest": "retrue.preparation:ingest",
+    "after the data version": "retrue.preparation:write_version",
+    "after the bundle, in the task": "retrue.bundles:write_bundle",
+    "after the fit's task": "retrue.experiment:judge",
+    "in the midst of logging": "retrue.tracking:_log_dataset",
+    "after the run is logged": "retrue.tracking:log_run",
+    "after registration": "retrue.tracking:register",
+}
+DAYS = {at: date(2013, 1, 20 + i) for i, at in enumerate(IN_TRAINING)}
+"""Each training has data of its own, so that it has all to do."""
+
+IN_DEPLOYMENT = {
+    "before the switch": "retrue.rollouts:check_golden",
+    "after the switch": "retrue.rollouts:switch",
+    "after the old server": "retrue.rollouts:stop_slot",
+    "after the ledger row": "retrue.ledger:finish_deployment",
+}
+
+
+@pytest.fixture
+def cut(loop: Stack) -> Iterator[Traffic]:
+    """Problem `cut` with a champion in service and requests all the while; none may fail."""
+    loop.serve("cut")
+    with loop.traffic("cut") as traffic:
+        yield traffic
+    report = traffic.report()
+    assert report.answered > 0
+    assert report.failed == 0
+
+
+@pytest.mark.parametrize("stage", IN_TRAINING)
+def test_a_training_killed_anywhere_goes_on_and_adds_one_of_each(
+    loop: Stack, cut: Traffic, stage: str
+) -> None:
+    until, before, champion = DAYS[stage], loop.counts("cut"), loop.should_serve("cut")
+    deployments = loop.deployments("cut")
+
+    loop.kill("train", IN_TRAINING[stage], problem="cut", until=until)
+    assert loop.answering("cut") == champion
+    done = loop.run("train", problem="cut", until=until)
+
+    assert loop.counts("cut") == Counts(
+        before.data_versions + 1,
+        before.bundles + 1,
+        before.finished_runs + 1,
+        before.model_versions + 1,
+    )
+    (version,) = (v for v in loop.versions("cut") if int(v["version"]) == done["model"]["version"])
+    assert version["run_id"] == done["model"]["run_id"]
+    assert {run["info"]["status"] for run in loop.mlflow_runs("cut")} <= {"FINISHED", "KILLED"}
+    assert loop.answering("cut") == loop.should_serve("cut") == champion
+    assert loop.deployments("cut") == deployments
+
+
+@pytest.mark.parametrize("stage", IN_DEPLOYMENT)
+def test_a_deployment_killed_anywhere_is_done_again_and_no_request_is_lost(
+    loop: Stack, cut: Traffic, stage: str
+) -> None:
+    new = loop.run("train", problem="cut", until=date(2013, 1, 19))["model"]["version"]
+    old = 1
+
+    loop.kill("deploy", IN_DEPLOYMENT[stage], problem="cut", version=new)
+    assert loop.answering("cut") == (old if stage == "before the switch" else new)
+    assert loop.should_serve("cut") == (new if stage == "after the ledger row" else old)
+    assert loop.alias("cut", "champion") == old
+
+    loop.run("deploy", problem="cut", version=new)
+    assert loop.answering("cut") == loop.should_serve("cut") == loop.alias("cut", "champion") == new
+    killed, last = history(connect(), "cut")[-2:]
+    assert killed.status == ("retired" if stage == "after the ledger row" else "failed")
+    assert (last.status, last.model_version) == ("serving", new)
+    statuses = [one.status for one in loop.deployments("cut")]
+    assert (statuses.count("serving"), statuses.count("deploying")) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("problem", "at"),
+    [
+        ("claimed", "retrue.ledger:claim_retraining"),
+        ("deployed", "retrue.tracking:mark_champion"),
+    ],
+)
+def test_a_retraining_killed_with_its_claim_is_finished_by_the_next_of_its_key(
+    loop: Stack, problem: str, at: str
+) -> None:
+    loop.serve(problem)
+    until = date(2013, 2, 1)
+    with loop.traffic(problem) as traffic:
+        loop.kill("retrain", at, problem=problem, until=until, trigger_key="k")
+        (row,) = loop.retrainings(problem)
+        assert (row.status, row.attempts) == ("running", 1)
+        loop.run("retrain", problem=problem, until=until, trigger_key="k")
+    assert traffic.report().failed == 0
+
+    (row,) = loop.retrainings(problem)
+    assert (row.status, row.attempts) == ("promoted", 2)
+    assert loop.counts(problem) == Counts(2, 2, 2, 2)
+    assert loop.answering(problem) == loop.should_serve(problem) == 2
+    assert loop.alias(problem, "champion") == 2
+
+    third = loop.start("retrain", problem=problem, until=until, trigger_key="k").wait()
+    assert third.state == "Skipped"
+    assert "answered this trigger before: promoted" in third.message
