@@ -5,11 +5,11 @@ Run as `.venv/bin/python docs/screenshot.py URL OUT.png [--wait-text TEXT]`.
 
 import argparse
 import os
+import shutil
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-CHROMIUM = "/usr/bin/chromium"
 TIMEOUT_S = 60
 SETTLE_S = 1
 """The UI's charts are drawn, and fade in, after the last answer has come."""
@@ -20,7 +20,7 @@ def shoot(url: str, out: Path, wait_text: str | None) -> None:
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as driver:
         browser = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-proxy-server", *sandbox]
+            executable_path=shutil.which("chromium"), args=["--no-proxy-server", *sandbox]
         )
         page = browser.new_page(viewport={"width": 1400, "height": 900}, locale="en-US")
         page.set_default_timeout(TIMEOUT_S * 1000)

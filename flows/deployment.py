@@ -2,15 +2,17 @@
 
 from prefect import flow
 
-from flows.parameters import ProblemName, Reason, Version
+from flows.parameters import NewestVersion, ProblemName, Reason, run_name
 from retrue.problems import load_problem
 from retrue.refs import ServingRef
 from tasks import service
 
 
-@flow(name="deploy", flow_run_name="deploy {problem}")
+@flow(name="deploy", flow_run_name=run_name)
 def deploy(
-    problem: ProblemName = "flights", version: Version = None, reason: Reason = "asked for by hand"
+    problem: ProblemName = "flights",
+    version: NewestVersion = None,
+    reason: Reason = "asked for by hand",
 ) -> ServingRef:
     """Bring a model version (empty: the newest) into service beside the champion, then switch.
 
@@ -25,5 +27,5 @@ def deploy(
         image = service.build_image(config, model, target)
         return service.bring_in(config, model, turn, target, image, reason)
     except BaseException as error:
-        service.give_up(turn, str(error))
+        service.give_up(turn, str(error) or type(error).__name__)
         raise

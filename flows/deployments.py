@@ -33,6 +33,7 @@ def retrain_on_event(problem: Problem) -> DeploymentEventTrigger:
     """
     return DeploymentEventTrigger(
         name=f"retrain {problem.name} on drift",
+        description=f"Starts retrain/{problem.name} when a drift check, or another system, asks.",
         expect={DRIFT_DETECTED, RETRAIN_REQUESTED},
         match={"prefect.resource.id": resource_id(problem.name)},
         parameters={

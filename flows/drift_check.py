@@ -4,7 +4,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 from pydantic import BaseModel
 
-from flows.parameters import ProblemName, Since, Until
+from flows.parameters import ProblemName, Since, WindowEnd, run_name
 from retrue.drift import DriftReport
 from retrue.problems import load_problem
 from tasks import monitoring, service
@@ -19,9 +19,9 @@ class Checked(BaseModel):
     report: DriftReport
 
 
-@flow(name="drift-check", flow_run_name="drift-check {problem}")
+@flow(name="drift-check", flow_run_name=run_name)
 def drift_check(
-    problem: ProblemName = "flights", since: Since = None, until: Until = None
+    problem: ProblemName = "flights", since: Since = None, until: WindowEnd = None
 ) -> Checked:
     """Compare what was served with the training reference; write the decision to the ledger.
 

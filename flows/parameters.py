@@ -1,44 +1,74 @@
-"""Flow parameters as the Prefect UI shows them in its forms."""
+"""Flow parameters as the Prefect UI shows them in its forms, and names of runs made from them."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
+from prefect.runtime import flow_run
 from pydantic import Field
-
-
-def _form(title: str, description: str, ge: int | None = None) -> Any:
-    """What a form says about a field.
-
-    Prefect replaces a field's own title and description by the parameter's name and nothing; what
-    stands in the extra part of the schema it keeps.
-    """
-    return Field(ge=ge, json_schema_extra={"title": title, "description": description})
-
 
 ProblemName = Annotated[
     str,
-    _form("Problem", "Name of a file in configs/, without .yaml"),
+    Field(title="Problem", description="Name of a file in configs/, without .yaml"),
 ]
 Since = Annotated[
     date | None,
-    _form("Since", "First day of the window (UTC). Empty: see the flow"),
+    Field(
+        title="Since",
+        description="First day of the window (UTC). Empty: drift.window_days before its end",
+    ),
 ]
-Until = Annotated[
+WindowEnd = Annotated[
     date | None,
-    _form("Until", "Use only what was known before this day (UTC). Empty: see the flow"),
+    Field(
+        title="Until",
+        description="First day after the window (UTC). Empty: all that was served",
+    ),
 ]
-Version = Annotated[
+TrainUntil = Annotated[
+    date | None,
+    Field(
+        title="Until",
+        description="Use only what was known before this day (UTC). Empty: training.until of the"
+        " configuration",
+    ),
+]
+RetrainUntil = Annotated[
+    date | None,
+    Field(
+        title="Until",
+        description="Use only what was known before this day (UTC). Empty: all the data there is",
+    ),
+]
+NewestVersion = Annotated[
     int | None,
-    _form("Model version", "Version in the MLflow registry. Empty: see the flow", ge=1),
+    Field(
+        title="Model version",
+        ge=1,
+        description="Version in the MLflow registry. Empty: the newest that its gate let pass",
+    ),
+]
+FormerVersion = Annotated[
+    int | None,
+    Field(
+        title="Model version",
+        ge=1,
+        description="Version in the MLflow registry. Empty: the one that served before",
+    ),
 ]
 Key = Annotated[
     str,
-    _form(
-        "Trigger key",
-        "Work with the same key is done once, however often asked for. Empty: this run",
+    Field(
+        title="Trigger key",
+        description="Work with the same key is done once, however often asked for. Empty: this run",
     ),
 ]
 Reason = Annotated[
-    str,
-    _form("Reason", "Why, in your own words; kept in the ledger"),
+    str, Field(title="Reason", description="Why, in your own words; kept in the ledger")
 ]
+
+
+def run_name() -> str:
+    """Name of the present flow run: the flow, the problem, and the days or version it was given."""
+    given = flow_run.parameters
+    told = [f"{name} {given[name]}" for name in ("version", "since", "until") if given.get(name)]
+    return " ".join([flow_run.flow_name or "run", given["problem"], *told])

@@ -6,20 +6,20 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from flows.deployment import deploy
-from flows.parameters import Key, ProblemName, Reason, Until
+from flows.parameters import Key, ProblemName, Reason, RetrainUntil, run_name
 from flows.training import Trained, train
 from retrue.monitoring import why_not
 from retrue.problems import load_problem
 from tasks import data, monitoring
 
 
-@flow(name="retrain", flow_run_name="retrain {problem}")
+@flow(name="retrain", flow_run_name=run_name)
 def retrain(
     problem: ProblemName = "flights",
-    until: Until = None,
+    until: RetrainUntil = None,
     trigger_key: Key = "",
     reason: Reason = "asked for by hand",
-) -> Trained | State[None]:
+) -> Trained | State[dict[str, str]]:
     """Train on the newest data and deploy the result if it beats the champion.
 
     Drift events start it, the Prefect UI and `retrue retrain` too. One retraining of a problem runs
@@ -28,13 +28,15 @@ def retrain(
     config = load_problem(problem)
     claim = monitoring.claim_retraining(problem, trigger_key or f"run:{flow_run.id}")
     if claim.outcome != "claimed":
-        return Completed(name="Skipped", message=why_not(claim))
+        why = why_not(claim)
+        return Completed(name="Skipped", message=why, data={"outcome": "skipped", "reason": why})
     try:
         trained = train(problem, until or data.day_after_newest(config))
         if trained.verdict.promoted:
             deploy(problem, trained.model.version, reason)
     except BaseException as error:
-        monitoring.finish_retraining(claim, "failed", {"reason": str(error)})
+        why = str(error) or type(error).__name__
+        monitoring.finish_retraining(claim, "failed", {"asked": reason, "reason": why})
         raise
-    monitoring.finish_retraining(claim, trained.outcome, trained.facts())
-    return trained
+    monitoring.finish_retraining(claim, trained.outcome, {"asked": reason, **trained.facts()})
+    return Completed(message=f"{trained.outcome}: {trained.verdict.reason}", data=trained)

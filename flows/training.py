@@ -6,7 +6,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 from pydantic import BaseModel
 
-from flows.parameters import ProblemName, Until
+from flows.parameters import ProblemName, TrainUntil, run_name
 from retrue.gate import Verdict
 from retrue.problems import load_problem
 from retrue.refs import DataRef, ModelRef
@@ -36,8 +36,8 @@ class Trained(BaseModel):
         }
 
 
-@flow(name="train", flow_run_name="train {problem}")
-def train(problem: ProblemName = "flights", until: Until = None) -> Trained:
+@flow(name="train", flow_run_name=run_name)
+def train(problem: ProblemName = "flights", until: TrainUntil = None) -> Trained:
     """Make a data version, fit, judge against the champion and register the model version.
 
     Serving is untouched: `deploy` brings a version into service. The same data, configuration, code

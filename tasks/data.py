@@ -4,12 +4,12 @@ from datetime import date
 from pathlib import Path
 
 from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from retrue import pages, preparation
 from retrue.config import Problem
 from retrue.refs import DataRef, SourcesRef
+from tasks.pages import publish
 
 
 @task(cache_policy=NO_CACHE)
@@ -22,7 +22,7 @@ def ingest(problem: Problem) -> SourcesRef:
 def validate_and_link(problem: Problem, sources: SourcesRef, until: date) -> DataRef:
     """Validate, set aside what fails, link, validate again and write the data version."""
     prepared = preparation.prepare(problem, until, Path.cwd(), sources)
-    create_markdown_artifact(pages.validation(prepared), key=f"data-{problem.name}")
+    publish(pages.validation(prepared), "data", problem.name)
     get_run_logger().info(
         "Data version %d: %d rows, %d set aside",
         prepared.ref.version,

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import INPUTS, NO_CACHE, TASK_SOURCE
 
 from retrue import experiment, pages, provenance, service
 from retrue.config import Problem
 from retrue.gate import Verdict
 from retrue.refs import BundleRef, DataRef, ModelRef
+from tasks.pages import publish
 
 
 @task(
@@ -27,7 +27,7 @@ def evaluate(problem: Problem, data: DataRef, challenger: BundleRef) -> Verdict:
     """Compare with the champion, or with no skill, on the newest labelled days."""
     rival = service.rival(problem.name, challenger)
     verdict = experiment.judge(problem, data, challenger, rival)
-    create_markdown_artifact(pages.verdict(problem, verdict), key=f"gate-{problem.name}")
+    publish(pages.verdict(problem, verdict), "gate", problem.name)
     get_run_logger().info("%s", verdict.reason)
     return verdict
 

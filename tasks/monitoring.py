@@ -4,7 +4,6 @@ from datetime import date
 from typing import Any, Literal
 
 from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
@@ -14,6 +13,7 @@ from retrue.drift import DriftReport
 from retrue.events import DRIFT_DETECTED, resource_id
 from retrue.ledger import Check, Claim
 from retrue.refs import ModelRef
+from tasks.pages import publish
 
 
 @task(cache_policy=NO_CACHE)
@@ -28,7 +28,7 @@ def collect(problem: str) -> int:
 def compare(problem: Problem, model: ModelRef, since: date, until: date) -> DriftReport:
     """Hold the window against the training reference."""
     report = monitoring.compare(problem, model, since, until)
-    create_markdown_artifact(pages.drift(problem, report), key=f"drift-{problem.name}")
+    publish(pages.drift(problem, report), "drift", problem.name)
     log = get_run_logger()
     (log.info if report.verdict == "no drift" else log.warning)(
         "%s: %s", report.verdict, report.reason

@@ -1,13 +1,13 @@
 """Prefect tasks of deployment: find, claim, build, bring in."""
 
 from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from retrue import ledger, pages, service, slots, tracking
 from retrue.config import Problem
 from retrue.ledger import Deployment
 from retrue.refs import ModelRef, ServingRef
+from tasks.pages import publish
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2)
@@ -56,7 +56,7 @@ def bring_in(
 ) -> ServingRef:
     """Start beside the old version, ask the golden requests, switch, stop the old one."""
     server = service.bring_in(problem, model, turn, target, image, reason)
-    create_markdown_artifact(pages.serving(server, reason), key=f"serving-{problem.name}")
+    publish(pages.serving(server, reason), "serving", problem.name)
     return server
 
 

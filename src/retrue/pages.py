@@ -34,10 +34,11 @@ def canvas(problem: Problem) -> str:
 
 def verdict(problem: Problem, found: Verdict) -> str:
     """The gate's answer with its evidence."""
-    answer = "Promote" if found.promoted else "Refuse"
+    answer = "Promoted" if found.promoted else "Refused"
     return "\n\n".join(
         [
-            f"# {answer}: {found.reason}",
+            f"# {answer}",
+            found.reason,
             table(
                 ("metric", "champion", "challenger", "gain", "interval", "rows", "days"),
                 [
@@ -54,7 +55,7 @@ def verdict(problem: Problem, found: Verdict) -> str:
                 ],
             ),
             f"A gain above 0 means the challenger is better; its lower bound must exceed "
-            f"{problem.gate.min_gain}.",
+            f"{problem.gate.min_gain:g}.",
         ]
     )
 
@@ -120,7 +121,7 @@ def validation(prepared: Prepared) -> str:
     return "\n\n".join(
         [
             f"# Data version {ref.version}: {ref.n_rows:,} rows until {ref.until}",
-            f"Content SHA-256 `{ref.sha256}`; {prepared.n_set_aside:,} rows set aside.",
+            f"Content SHA-256 `{ref.sha256}`; rows set aside: {prepared.n_set_aside:,}.",
             table(("table", "expectations", "not met"), suites),
             table(("table", "severity", "expectation", "column", "observed"), failures)
             if failures

@@ -21,7 +21,6 @@ from tests.browser.prefect_ui import TIMEOUT_S, PrefectUI
 
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "test-artifacts"
-CHROMIUM = "/usr/bin/chromium"
 NAME = "flights"
 N_DEPLOYMENTS = 5
 
@@ -46,7 +45,21 @@ failed = pytest.StashKey[bool]()
 
 
 @pytest.fixture(scope="module")
-def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stack.Urls]:
+def browser() -> Iterator[Browser]:
+    """One headless Chromium that finds nothing but this machine."""
+    executable = shutil.which("chromium")
+    if executable is None:
+        pytest.skip("no Chromium; on Debian: apt-get install chromium")
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    expect.set_options(timeout=TIMEOUT_S * 1000)
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=executable, args=[*SEALED, *sandbox])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def at(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[stack.Urls]:
     """Start it all and have one version in service; stop it all, also after a failure."""
     root = tmp_path_factory.mktemp("browser")
     (root / "configs").mkdir()
@@ -59,19 +72,6 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stack.Urls]:
         subprocess.run([sys.executable, "-c", TRAIN_AND_DEPLOY], check=True, timeout=300)
         stack.wait_for_deployments(urls, N_DEPLOYMENTS)
         yield urls
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One headless Chromium that finds nothing but this machine."""
-    if not shutil.which(CHROMIUM):
-        pytest.skip(f"no {CHROMIUM}: apt-get install chromium")
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    expect.set_options(timeout=TIMEOUT_S * 1000)
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=[*SEALED, *sandbox])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -132,6 +132,8 @@ def small_problem() -> str:
     """Flights, but one month and few trees, served by a process; JSON is YAML."""
     tree = load_problem(NAME, ROOT).model_dump(mode="json")
     tree["training"] |= {"until": "2013-02-01", "holdout_days": 7, "num_boost_round": 20}
+    # Two threads that wait for each other take minutes on a machine that is busy with other tests.
+    tree["training"]["num_threads"] = 1
     tree["gate"]["resamples"] = 100
     tree["serving"] = {"port": processes.free_port(), "target": "process"}
     return json.dumps(tree)

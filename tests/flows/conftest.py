@@ -17,14 +17,7 @@ from tests.flows.harness import Stack, start_warm
 from tests.flows.project import make_project
 
 PROBLEMS = (
-    "claimed",
-    "cut",
-    "damaged",
-    "deployed",
-    "engine",
-    "events",
-    "flights",
-    "races",
+    *("bare", "claimed", "cut", "damaged", "deployed", "engine", "events", "flights", "races"),
     "relapse",
 )
 """Each for one module or test, so that none depends on what another left."""

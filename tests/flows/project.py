@@ -23,6 +23,9 @@ UNTIL = date(2013, 1, 15)
 ALL = date(2013, 2, 1)
 """All there is; a model trained until then knows both worlds."""
 
+DAMAGED = "data/damaged/planes.csv"
+"""A source of the problem `damaged` alone, for tests to damage."""
+
 DAILY = f"17 {(datetime.now(UTC).hour + 12) % 24} * * *"
 """A schedule that is never due while the tests run."""
 
@@ -47,6 +50,8 @@ def write_config(root: Path, name: str, port: int, **serving: Any) -> Path:
     tree = load_problem("flights", ROOT).model_dump(mode="json")
     for source in tree["data"]["sources"].values():
         source |= {"package": None, "path": f"data/{Path(source['path']).stem.split('.')[0]}.csv"}
+    if name == "damaged":
+        tree["data"]["sources"]["planes"]["path"] = DAMAGED
     tree["name"] = name
     tree["training"] |= {
         "until": str(UNTIL),
@@ -71,6 +76,8 @@ def write_data(folder: Path) -> None:
     package = Path(next(iter(spec.submodule_search_locations))) / "data"
     for name in ("airlines", "airports", "planes"):
         (folder / f"{name}.csv").write_bytes((package / f"{name}.csv").read_bytes())
+    (folder.parent / DAMAGED).parent.mkdir()
+    (folder.parent / DAMAGED).write_bytes((package / "planes.csv").read_bytes())
     for name in ("weather.csv", "flights.csv.zip"):
         table = pd.read_csv(package / name, dtype=str, keep_default_na=False)
         table = table[table["time_hour"] < str(ALL)].copy()

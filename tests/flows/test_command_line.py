@@ -85,5 +85,7 @@ class TestOnTheStack:
         assert first.returncode == 0, first.stderr
         assert json.loads(first.stdout)["model"]["version"] >= 1
         assert second.returncode == 0, second.stderr
-        json.loads(second.stdout)
+        found = json.loads(second.stdout)
+        assert found["outcome"] == "skipped"
+        assert "answered this trigger before" in found["reason"]
         assert len(loop.retrainings("flights")) == 1

@@ -9,6 +9,7 @@ import pytest
 from retrue import lake
 from tests.flows.command_line import retrue
 from tests.flows.harness import STACK, Stack
+from tests.flows.project import DAMAGED
 
 pytestmark = STACK
 
@@ -24,7 +25,7 @@ class Delivery:
 @pytest.fixture
 def planes(loop: Stack) -> Iterator[Delivery]:
     """One of the sources, whole again afterwards."""
-    path = loop.root / "data" / "planes.csv"
+    path = loop.root / DAMAGED
     whole = path.read_bytes()
     yield Delivery(path, whole)
     path.write_bytes(whole)

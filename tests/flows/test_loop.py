@@ -99,18 +99,18 @@ def test_an_event_of_another_system_delivered_twice_retrains_once(loop: Stack) -
 
 
 def test_a_rollback_without_anything_before_is_refused_in_words(loop: Stack) -> None:
-    done = loop.start("rollback", problem="damaged").wait()
+    done = loop.start("rollback", problem="bare").wait()
     assert done.error == "DeployError"
-    assert "damaged: expected a version that served before, found none" in done.message
-    assert loop.deployments("damaged") == []
+    assert "bare: expected a version that served before, found none" in done.message
+    assert loop.deployments("bare") == []
 
 
 @pytest.mark.parametrize("flow", ["deploy", "drift_check"])
 def test_a_way_in_without_a_model_says_what_to_do_first(loop: Stack, flow: str) -> None:
-    done = loop.start(flow, problem="damaged").wait()
+    done = loop.start(flow, problem="bare").wait()
     assert done.error in ("TrainingError", "DeployError")
-    assert "run `retrue train damaged`" in done.message
-    assert loop.deployments("damaged") == []
+    assert "run `retrue train bare`" in done.message
+    assert loop.deployments("bare") == []
 
 
 def _finished(loop: Stack, decision: str) -> ledger.Retraining | None:

@@ -83,7 +83,7 @@ def _carry_out(order: Order) -> None:
         state = flow(**order["arguments"], return_state=True)
         answer |= {"state": state.name, "message": state.message}
         found = state.result()
-        answer["result"] = None if found is None else found.model_dump(mode="json")
+        answer["result"] = found if isinstance(found, dict) else found.model_dump(mode="json")
     except Exception as error:
         traceback.print_exc()
         answer |= {"error": type(error).__name__, "message": str(error)}

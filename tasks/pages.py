@@ -1,0 +1,8 @@
+"""Pages of a run in the Prefect UI."""
+
+from prefect.artifacts import create_markdown_artifact
+
+
+def publish(markdown: str, kind: str, problem: str) -> None:
+    """Add a page to the present run; pages of one kind and problem form a history."""
+    create_markdown_artifact(markdown, key=f"{kind}-{problem}", description=f"{kind} of {problem}")

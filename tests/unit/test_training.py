@@ -1,0 +1,67 @@
+"""Fitting: what is reported of a model is what the stored model scores."""
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from retrue import training
+from retrue.config import Problem
+from retrue.metrics import auc, log_loss
+
+if TYPE_CHECKING:
+    from tests.unit.conftest import Small
+
+UNTIL = date(2024, 1, 20)
+
+
+@pytest.fixture
+def problem(small: "Small") -> Problem:
+    return small.problem
+
+
+@pytest.fixture
+def parts(problem: Problem) -> training.Split:
+    rng = np.random.default_rng(7)
+    n = 2_000
+    amount = rng.normal(size=n)
+    frame = pd.DataFrame(
+        {
+            "at": pd.date_range("2024-01-01", "2024-01-19", periods=n, tz="UTC"),
+            "amount": amount,
+            "shop_size": rng.normal(size=n),
+            "wind": np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n)),
+            "shop": pd.Categorical(rng.choice(["A", "B"], n)),
+            "shop_kind": rng.choice(np.array(["large", None], dtype=object), n),
+            "delay": 5 + amount + rng.normal(size=n),
+        }
+    )
+    return training.split(frame, problem, UNTIL)
+
+
+def test_the_reported_metrics_are_those_of_the_stored_model(
+    parts: training.Split, problem: Problem
+) -> None:
+    fitted = training.fit(parts, problem)
+    score = training.score(fitted.model_text, fitted.features, parts.holdout)
+    y = training.target(parts.holdout, problem)
+    assert fitted.metrics["holdout_log_loss"] == pytest.approx(log_loss(y, score), abs=1e-12)
+    assert fitted.metrics["holdout_auc"] == pytest.approx(auc(y, score), abs=1e-12)
+
+
+def test_the_curve_has_one_log_loss_a_round_and_ends_at_the_models(
+    parts: training.Split, problem: Problem
+) -> None:
+    fitted = training.fit(parts, problem)
+    curve = fitted.curve["holdout_log_loss_by_round"]
+    assert len(curve) == problem.training.num_boost_round
+    assert curve[-1] == pytest.approx(fitted.metrics["holdout_log_loss"], abs=1e-12)
+    assert curve[-1] < curve[0]
+
+
+def test_the_same_seed_gives_the_same_model_to_the_byte(
+    parts: training.Split, problem: Problem
+) -> None:
+    assert training.fit(parts, problem).model_text == training.fit(parts, problem).model_text
