@@ -1,5 +1,5 @@
 # `make demo` and `make test` need only Python 3.11 or 3.12, git and make; all else comes from uv.lock.
-PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3)
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c 'import sys; print(sys.executable if sys.version_info[:2] in {(3, 11), (3, 12)} else exit(1))' 2>/dev/null && break; done)
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 RETRUE := .venv/bin/retrue
 PYTEST_ARGS ?=
@@ -14,9 +14,10 @@ help: ## this page
 
 env: .venv/.synced ## the environment, from the lock
 
-.uv/bin/uv: ; @$(PYTHON) scripts/bootstrap_uv.py
+.uv/bin/uv: ; @$(or $(PYTHON),$(error Python 3.11 or 3.12 is needed; name it: make PYTHON=/path/to/python3.11)) scripts/bootstrap_uv.py
 
 .venv/.synced: uv.lock pyproject.toml | $(filter .uv/bin/uv,$(UV))
+	@echo 'Making .venv from uv.lock, once: about 2 GB and a minute or two ...'
 	@$(UV) sync --quiet --locked --extra demo --python $(PYTHON) --compile-bytecode
 	@touch $@
 

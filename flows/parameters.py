@@ -1,32 +1,42 @@
 """Flow parameters as the Prefect UI shows them in its forms, and names of runs made from them."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 from prefect.runtime import flow_run
 from pydantic import Field
 
+
+def _form(title: str, description: str, ge: int | None = None) -> Any:
+    """What a form says about a field.
+
+    Prefect puts the parameter's name in place of a field's own title and drops its description;
+    what stands in the extra part of the schema it keeps.
+    """
+    return Field(ge=ge, json_schema_extra={"title": title, "description": description})
+
+
 ProblemName = Annotated[
     str,
-    Field(title="Problem", description="Name of a file in configs/, without .yaml"),
+    _form(title="Problem", description="Name of a file in configs/, without .yaml"),
 ]
 Since = Annotated[
     date | None,
-    Field(
+    _form(
         title="Since",
         description="First day of the window (UTC). Empty: drift.window_days before its end",
     ),
 ]
 WindowEnd = Annotated[
     date | None,
-    Field(
+    _form(
         title="Until",
         description="First day after the window (UTC). Empty: all that was served",
     ),
 ]
 TrainUntil = Annotated[
     date | None,
-    Field(
+    _form(
         title="Until",
         description="Use only what was known before this day (UTC). Empty: training.until of the"
         " configuration",
@@ -34,14 +44,14 @@ TrainUntil = Annotated[
 ]
 RetrainUntil = Annotated[
     date | None,
-    Field(
+    _form(
         title="Until",
         description="Use only what was known before this day (UTC). Empty: all the data there is",
     ),
 ]
 NewestVersion = Annotated[
     int | None,
-    Field(
+    _form(
         title="Model version",
         ge=1,
         description="Version in the MLflow registry. Empty: the newest that its gate let pass",
@@ -49,7 +59,7 @@ NewestVersion = Annotated[
 ]
 FormerVersion = Annotated[
     int | None,
-    Field(
+    _form(
         title="Model version",
         ge=1,
         description="Version in the MLflow registry. Empty: the one that served before",
@@ -57,13 +67,13 @@ FormerVersion = Annotated[
 ]
 Key = Annotated[
     str,
-    Field(
+    _form(
         title="Trigger key",
         description="Work with the same key is done once, however often asked for. Empty: this run",
     ),
 ]
 Reason = Annotated[
-    str, Field(title="Reason", description="Why, in your own words; kept in the ledger")
+    str, _form(title="Reason", description="Why, in your own words; kept in the ledger")
 ]
 
 

@@ -52,6 +52,8 @@ def window(problem: Problem, since: date | None, until: date | None) -> tuple[da
 def compare(problem: Problem, model: ModelRef, since: date, until: date) -> DriftReport:
     """Hold the rows served in the window against the reference in the serving model's bundle."""
     served = prediction_table.read_predictions(problem.name, _midnight(since), _midnight(until))
+    # By content, not by id: the same rows give the same sample, so the same magnitude, each time.
+    served = served.sort_values(["event_time", "row"], kind="stable")
     rows = msgspec.json.decode("[" + ",".join(served["row"]) + "]")
     names = [*problem.features.numeric, *problem.features.categorical]
     current = pd.DataFrame.from_records(rows, columns=names)

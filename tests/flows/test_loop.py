@@ -50,7 +50,7 @@ def test_training_the_same_again_adds_nothing_and_a_run_knows_where_it_comes_fro
 
 def test_drift_in_what_was_served_brings_a_better_model_into_service_and_back(loop: Stack) -> None:
     old = loop.run("train", problem="relapse")["model"]["version"]
-    loop.run("deploy", problem="relapse")
+    loop.run("deploy", problem="relapse", version=old)
     assert loop.answering("relapse") == loop.alias("relapse", "champion") == old
 
     sent = replay(loop.rows("2013-01-25"), loop.url("relapse"), time_column="time_hour")
