@@ -65,25 +65,40 @@ def run(root: Path) -> int:
         times = world[config.data.time]
         rows = world[(times >= midnight(since)) & (times < midnight(until))]
         story.windows.append(_live_through(story, rows, since, until, url))
-    facts = {
-        "seconds": story.seconds | {"all": story.total_s()},
+    facts = _facts(story) | {
         "target": target,
         "target_reason": why,
         "before": {"model_version": first.model.version, "data_version": first.data.version},
         "after": _after(),
-        "windows": story.windows,
-        "failed_requests": sum(one["failed_requests"] for one in story.windows),
-        "answered_during_retraining": sum(
-            one.get("answered_during_retraining", 0) for one in story.windows
-        ),
-        "failed_during_swap": sum(one.get("failed_during_retraining", 0) for one in story.windows),
         "urls": {"Prefect UI": at.prefect, "MLflow UI": at.mlflow, "Serving API": url},
     }
-    redeployed = facts["after"]["model_version"] != facts["before"]["model_version"]
-    closed = redeployed and not facts["failed_requests"] and not facts["failed_during_swap"]
     write_atomically(home() / "demo.json", json.dumps(facts, indent=1) + "\n")
     story.show(facts)
-    return 0 if closed else 1
+    lost = facts["failed_requests"] + facts["failed_during_swap"]
+    redeployed = facts["after"]["model_version"] != facts["before"]["model_version"]
+    return 0 if redeployed and not lost else 1
+
+
+def _facts(story: Story) -> dict[str, Any]:
+    """The windows added up; the decision told first is the one that changed what serves."""
+    windows = story.windows
+    turn = next((one for one in windows if one.get("outcome") == "promoted"), windows[-1])
+
+    def total(name: str) -> int:
+        return sum(one.get(name, 0) for one in windows)
+
+    return {
+        "window": turn["window"],
+        "drift_magnitude": turn["magnitude"],
+        "top_feature": turn["top_feature"],
+        "decision": turn["decision"],
+        "outcome": turn.get("outcome"),
+        "failed_requests": total("failed_requests"),
+        "answered_during_retraining": total("answered_during_retraining"),
+        "failed_during_swap": total("failed_during_retraining"),
+        "seconds": story.seconds | {"all": story.total_s()},
+        "windows": windows,
+    }
 
 
 def _live_through(

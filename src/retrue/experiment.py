@@ -96,7 +96,8 @@ def register(
     return tracking.register(
         bundle,
         run_id,
-        {"retrue.promoted": str(verdict.promoted), "retrue.verdict": verdict.reason},
+        verdict.reason,
+        {"retrue.promoted": str(verdict.promoted)},
     )
 
 

@@ -107,7 +107,8 @@ def up(tell: Callable[[str], None]) -> Urls:
     for name in SERVERS:
         if not processes.alive(name):
             tell(f"starting {name} on {HOST}:{ports[name]}")
-            processes.start_process(name, [sys.executable, *commands[name]], port=ports[name])
+            command = [sys.executable, *commands[name]]
+            processes.start_process(name, command, env=_own_tmp(), port=ports[name])
     _wait(lambda: _answers(f"{at.mlflow}/health"), "mlflow")
     tell(f"MLflow answers at {at.mlflow}")
     _wait(lambda: _answers(f"{at.prefect}/api/health"), "prefect")
@@ -142,6 +143,13 @@ def down(tell: Callable[[str], None]) -> None:
     for name in (RUNNER, *reversed(SERVERS)):
         if processes.stop(name, timeout_s=15):
             tell(f"stopped {name}")
+
+
+def _own_tmp() -> dict[str, str]:
+    """Let the servers leave their lock files at home, not in the machine's temporary folder."""
+    folder = home() / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    return {"TMPDIR": str(folder)}
 
 
 def _mlflow_command(port: int) -> list[str]:

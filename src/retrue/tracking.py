@@ -70,7 +70,7 @@ def log_run(
     return run_id
 
 
-def register(bundle: BundleRef, run_id: str, tags: Mapping[str, str]) -> ModelRef:
+def register(bundle: BundleRef, run_id: str, description: str, tags: Mapping[str, str]) -> ModelRef:
     """Make the run's bundle a version of the problem's registered model, once."""
     from mlflow.exceptions import MlflowException
 
@@ -88,6 +88,7 @@ def register(bundle: BundleRef, run_id: str, tags: Mapping[str, str]) -> ModelRe
             f"runs:/{run_id}/{BUNDLE}",
             run_id,
             tags={"retrue.bundle": bundle.sha256, **tags},
+            description=description,
             await_creation_for=0,
         )
     )
