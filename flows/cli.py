@@ -156,13 +156,16 @@ def _ensure_openmp() -> None:
 def _connect(name: str) -> None:
     load_problem(name)  # a wrong name or configuration is told before anything is started
     stack.connect()
-    from prefect.logging import get_logger
+    from prefect.logging.configuration import setup_logging
 
-    for logger in map(get_logger, ("flow_runs", "task_runs")):
-        for handler in logger.handlers:
-            if isinstance(handler, logging.StreamHandler):
-                # A failure is told once, by `main`, in one line; its traceback is in the UI.
-                handler.addFilter(lambda record: record.levelno < logging.ERROR)
+    setup_logging()
+    for handler in logging.getLogger().handlers:
+        # A failure is told once, by `main`, in one line; its traceback is in the UI.
+        handler.addFilter(lambda record: not _is_told_elsewhere(record))
+
+
+def _is_told_elsewhere(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR and record.name.startswith("prefect.")
 
 
 def _day(moment: datetime | None) -> date | None:

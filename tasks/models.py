@@ -10,6 +10,7 @@ from retrue.config import Problem
 from retrue.gate import Verdict
 from retrue.refs import BundleRef, DataRef, ModelRef
 from tasks.pages import publish
+from tasks.retries import is_transient
 
 
 @task(
@@ -32,7 +33,7 @@ def evaluate(problem: Problem, data: DataRef, challenger: BundleRef) -> Verdict:
     return verdict
 
 
-@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2)
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=is_transient)
 def register(
     problem: Problem, data: DataRef, bundle: BundleRef, verdict: Verdict, flow_run_id: str
 ) -> ModelRef:

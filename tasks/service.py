@@ -8,9 +8,10 @@ from retrue.config import Problem
 from retrue.ledger import Deployment
 from retrue.refs import ModelRef, ServingRef
 from tasks.pages import publish
+from tasks.retries import is_transient
 
 
-@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2)
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=is_transient)
 def find_model(problem: str, version: int | None) -> ModelRef:
     """Find a registered version and its bundle."""
     return tracking.find(problem, version)

@@ -141,8 +141,9 @@ def status() -> dict[str, str | None]:
 def down(tell: Callable[[str], None]) -> None:
     """Stop the runner, then the servers; what is not running is passed over."""
     for name in (RUNNER, *reversed(SERVERS)):
-        if processes.stop(name, timeout_s=15):
-            tell(f"stopped {name}")
+        if processes.alive(name):
+            graceful = processes.stop(name, timeout_s=15)
+            tell(f"stopped {name}" + ("" if graceful else ", by force"))
 
 
 def _own_tmp() -> dict[str, str]:

@@ -184,7 +184,8 @@ def _great_expectations() -> Any:
         # Its modules import names that Python and its own dependencies deprecate.
         warnings.simplefilter("ignore")
         import great_expectations
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    # This module raises its own level to tell of each temporary folder it makes.
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
     return great_expectations
 
 

@@ -51,9 +51,7 @@ def main() -> None:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 break
-            done = Path(f"{answers.pop(pid)}.exit")
-            done.with_suffix(".part").write_text(str(os.waitstatus_to_exitcode(status)))
-            done.with_suffix(".part").rename(done)
+            _write(Path(f"{answers.pop(pid)}.exit"), str(os.waitstatus_to_exitcode(status)))
 
     signal.signal(signal.SIGCHLD, reap)
     for line in iter(sys.stdin.readline, ""):
@@ -87,7 +85,13 @@ def _carry_out(order: Order) -> None:
     except Exception as error:
         traceback.print_exc()
         answer |= {"error": type(error).__name__, "message": str(error)}
-    Path(order["answer"]).write_text(json.dumps(answer))
+    _write(Path(order["answer"]), json.dumps(answer))
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text)
+    part.rename(path)
 
 
 def _interpose(at: str, fault: str) -> None:

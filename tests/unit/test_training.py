@@ -3,13 +3,12 @@
 from datetime import date
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from retrue import training
 from retrue.config import Problem
 from retrue.metrics import auc, log_loss
+from tests.unit.synthetic import learnable
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Small
@@ -24,21 +23,7 @@ def problem(small: "Small") -> Problem:
 
 @pytest.fixture
 def parts(problem: Problem) -> training.Split:
-    rng = np.random.default_rng(7)
-    n = 2_000
-    amount = rng.normal(size=n)
-    frame = pd.DataFrame(
-        {
-            "at": pd.date_range("2024-01-01", "2024-01-19", periods=n, tz="UTC"),
-            "amount": amount,
-            "shop_size": rng.normal(size=n),
-            "wind": np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n)),
-            "shop": pd.Categorical(rng.choice(["A", "B"], n)),
-            "shop_kind": rng.choice(np.array(["large", None], dtype=object), n),
-            "delay": 5 + amount + rng.normal(size=n),
-        }
-    )
-    return training.split(frame, problem, UNTIL)
+    return training.split(learnable(), problem, UNTIL)
 
 
 def test_the_reported_metrics_are_those_of_the_stored_model(
