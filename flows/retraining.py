@@ -13,7 +13,8 @@ from retrue.problems import load_problem
 from tasks import data, monitoring
 
 
-@flow(name="retrain", flow_run_name=run_name)
+# Kept, since the server may answer with its own copy of the last state, which has no data.
+@flow(name="retrain", flow_run_name=run_name, persist_result=True, result_serializer="json")
 def retrain(
     problem: ProblemName = "flights",
     until: RetrainUntil = None,

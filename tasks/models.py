@@ -17,6 +17,7 @@ from tasks.retries import is_transient
     task_run_name="fit on data v{data.version}",
     cache_policy=INPUTS + TASK_SOURCE,
     persist_result=True,
+    result_serializer="json",
 )
 def fit(problem: Problem, data: DataRef, made_by: dict[str, str]) -> BundleRef:
     """Fit and bundle a model; the same data, configuration, code and lock: the stored one."""
