@@ -158,11 +158,18 @@ def _load(bundle: BundleRef, name: str) -> dict[str, Any]:
 
 def _payload(bundle: BundleRef, name: str) -> bytes:
     """Bytes of one file of the bundle, checked against the hashes before anything parses them."""
-    manifest = (bundle.path / "manifest.json").read_bytes()
-    if name == "manifest.json":
-        payload, expected = manifest, bundle.sha256
-    else:
+    try:
         payload = (bundle.path / name).read_bytes()
+        manifest = (bundle.path / "manifest.json").read_bytes()
+    except FileNotFoundError as error:
+        raise BundleError(
+            "a whole bundle",
+            f"no {name}",
+            str(bundle.path),
+            "restore the folder from the MLflow run",
+        ) from error
+    expected = bundle.sha256
+    if name != "manifest.json":
         expected = json.loads(manifest)["files"][name]["sha256"]
     found = hashlib.sha256(payload).hexdigest()
     if found != expected:
