@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from retrue import containers, ledger, probes, processes, proxy, slots, stack, tracking
@@ -156,6 +157,12 @@ def stop_all(root: Path, tell: Callable[[str], None]) -> None:
         if address(problem.name) is not None:
             proxy.stop_proxy(problem.name)
             tell(f"stopped the proxy of {problem.name}")
+        now = proxy.serving_now(problem.name)
+        if now is not None and probes.is_healthy(now):
+            # Let it finish its log in peace; what is swept up below is ended at once.
+            with suppress(DeployError):
+                slots.stop_slot(now)
+                tell(f"stopped version {now.model_version} of {problem.name}")
         for slot in SLOTS:
             if processes.alive(name := slots.process_name(problem.name, slot)):
                 processes.stop(name, timeout_s=30)
