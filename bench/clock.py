@@ -23,16 +23,19 @@ class Lap:
     """Counters of a process at one moment, and what it has to tell then."""
 
     cpu_s: float
-    """User and system time since the process began, with that of its ended children."""
+    """User and system time since the process began, with that of its children, ended or running."""
     at_s: float
     """Monotonic clock, the same in every process of a machine."""
     peak_rss_mb: float
+    """Peaks of this process and of its running children, added up."""
     figures: dict[str, float]
 
     @classmethod
     def now(cls, figures: dict[str, float]) -> Lap:
         """Counters of this process."""
-        return cls(sum(os.times()[:4]), time.monotonic(), peak_rss_mb(), figures)
+        children = [child.pid for child in psutil.Process().children(recursive=True)]
+        peaks = [peak_rss_mb(pid) for pid in ("self", *children)]
+        return cls(sum(os.times()[:4]) + cpu_s_of(children), time.monotonic(), sum(peaks), figures)
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,12 @@ class Sample:
     figures: dict[str, float]
 
 
-def peak_rss_mb() -> float:
-    """Peak resident memory of this process alone.
+def peak_rss_mb(pid: int | str = "self") -> float:
+    """Peak resident memory of one process alone.
 
     `getrusage` would not do: after a fork its maximum starts at the parent's.
     """
-    status = Path("/proc/self/status").read_text()
+    status = Path(f"/proc/{pid}/status").read_text()
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     return int(found[1]) / 1024 if found else float("nan")
 

@@ -7,11 +7,13 @@ from datetime import date
 from pathlib import Path
 
 from bench.clock import Lap, laps_to
+from retrue import expectations_process
 
 
 def main() -> None:
     """Train with two seeds, each time into a state folder of its own: nothing is found again."""
     job = json.loads(sys.argv[1])
+    expectations_process.start()  # as `retrue train` does
     laps: list[Lap] = []
     with laps_to(Path(job["laps"]), laps):
         for place, problem in zip(job["homes"], job["problems"], strict=True):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrue import openmp, stack
+from retrue import expectations_process, openmp, stack
 from retrue.errors import RetrueError
 from retrue.home import home
 from retrue.problems import all_problems, load_problem
@@ -74,6 +74,7 @@ def status(json_: Json = False) -> None:
 @app.command()
 def train(name: Name, until: Until = None, json_: Json = False) -> None:
     """Make a data version, fit, evaluate and register a model version."""
+    expectations_process.start()  # its imports pass beside Prefect's
     _connect(name)
     from flows.training import train as flow
 
@@ -100,6 +101,7 @@ def retrain(
     json_: Json = False,
 ) -> None:
     """Train on the newest data and deploy the result if it beats the champion."""
+    expectations_process.start()
     _connect(name)
     from flows.retraining import retrain as flow
 

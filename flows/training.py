@@ -7,6 +7,7 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel
 
 from flows.parameters import ProblemName, TrainUntil, run_name
+from retrue.experiment import import_ahead
 from retrue.gate import Verdict
 from retrue.problems import load_problem
 from retrue.refs import DataRef, ModelRef
@@ -46,6 +47,7 @@ def train(problem: ProblemName = "flights", until: TrainUntil = None) -> Trained
     """
     config = load_problem(problem)
     sources = data_tasks.ingest(config)
+    import_ahead()
     data = data_tasks.validate_and_link(config, sources, until or config.training.until)
     bundle = model_tasks.fit(config, data, model_tasks.find_provenance())
     verdict = model_tasks.evaluate(config, data, bundle)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import date
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +20,13 @@ if TYPE_CHECKING:
 
     from retrue.config import Problem
     from retrue.gate import Verdict
+
+_NEEDED = ("lightgbm", "sklearn.metrics", "mlflow")
+
+
+def import_ahead() -> None:
+    """Import what fitting and tracking will need, in a thread, while another process validates."""
+    Thread(target=lambda: [import_module(name) for name in _NEEDED], daemon=True).start()
 
 
 def fit_bundle(problem: Problem, data: DataRef, made_by: Mapping[str, str]) -> BundleRef:

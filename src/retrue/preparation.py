@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from retrue import expectations_process
 from retrue.acquisition import Sources, column_kinds, read_source, read_sources
 from retrue.config import Problem
 from retrue.errors import DataError
@@ -50,6 +51,7 @@ def ingest(problem: Problem, root: Path) -> SourcesRef:
     DataError
         If a file is missing, damaged, or lacks a column the definition needs.
     """
+    expectations_process.start()  # it has its imports to do meanwhile
     sources = read_sources(problem, root)
     _ingested[problem.name] = sources
     return SourcesRef(problem=problem.name, sha256=sources.sha256)

@@ -1,10 +1,6 @@
 """Expectation suites run by Great Expectations, with its silent successes closed."""
 
 import json
-import logging
-import os
-import threading
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +9,10 @@ from typing import Any, Literal
 import pandas as pd
 
 from retrue.errors import DataError
+from retrue.expectations_process import evaluate
 
 Severity = Literal["critical", "warning", "info"]
 
-# Great Expectations keeps its current context in a module variable.
-_ONE_AT_A_TIME = threading.Lock()
 _SHOWN = 5
 # These ask about the table or about absence itself, so a column without values is no gap in them.
 _ABSENCE = ("null", "_type", "expect_table", "_to_exist")
@@ -109,17 +104,22 @@ def validate(
     if frame.empty:
         raise DataError("rows to validate", "none", where, "check the date and the delivery")
     expectations = _suite(suite_path)
-    checked = _evaluate(expectations, frame, "BOOLEAN_ONLY", parameters, suite_path)
+    try:
+        results = evaluate(expectations, frame, parameters or {})
+    except DataError as error:
+        raise _unusable(suite_path, "", error.found) from error
     failed: list[Failure] = []
-    for expectation, result in zip(expectations, checked, strict=True):
+    for expectation, result in zip(expectations, results, strict=True):
+        column = expectation["kwargs"].get("column")
+        # A column that is not there fails the column set too, which says so better.
+        if "error" in result and (column is None or column in frame.columns):
+            rule = f" {expectation['type']} {column or ''}".rstrip()
+            raise _unusable(suite_path, rule, result["error"])
         if not result["success"]:
-            # Values and rows are asked for only where something failed: they are the dear part.
-            level = "COMPLETE" if expectation["severity"] == "warning" else "SUMMARY"
-            detail = _evaluate([expectation], frame, level, parameters, suite_path)[0]
-            failed.append(_failure(expectation, detail["result"], frame))
+            failed.append(_failure(expectation, result.get("result", {}), frame))
         elif _is_vacuous(expectation, frame):
             failed.append(_failure(expectation, {"observed_value": "no value at all"}, frame))
-    validation = Validation(table, len(checked), tuple(failed))
+    validation = Validation(table, len(results), tuple(failed))
     _stop_if_critical(validation, where, path is not None)
     return validation
 
@@ -135,65 +135,6 @@ def _suite(path: Path) -> list[dict[str, Any]]:
     if not expectations:
         raise DataError("at least one expectation", "an empty suite", str(path), remedy)
     return [{"severity": "critical", **e} for e in expectations]
-
-
-def _evaluate(
-    expectations: list[dict[str, Any]],
-    frame: pd.DataFrame,
-    result_format: str,
-    parameters: Mapping[str, float] | None,
-    suite_path: Path,
-) -> list[dict[str, Any]]:
-    """One result an expectation, in their order."""
-    with _ONE_AT_A_TIME:
-        gx = _great_expectations()
-        context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = {"globally": False}
-        asset = context.data_sources.add_pandas("pandas").add_dataframe_asset("frame")
-        batch = asset.add_batch_definition_whole_dataframe("whole").get_batch({"dataframe": frame})
-        try:
-            # The position comes back with the result: the order of results is not promised.
-            suite = gx.ExpectationSuite(
-                name=suite_path.stem,
-                expectations=[{**e, "meta": {"at": i}} for i, e in enumerate(expectations)],
-            )
-            answer = batch.validate(
-                suite, result_format=result_format, expectation_parameters=dict(parameters or {})
-            )
-        except Exception as error:  # GX and marshmallow share no base
-            raise _unusable(suite_path, "", error) from error
-    results: dict[int, dict[str, Any]] = {}
-    for result in answer.results:
-        at = int(result.expectation_config.meta["at"])
-        if not result.success and (problem := _exception(result.exception_info)):
-            kwargs = expectations[at]["kwargs"]
-            rule = f" {expectations[at]['type']} {kwargs.get('column', '')}".rstrip()
-            # A column that is not there fails the column set too, which says so better.
-            if kwargs.get("column", next(iter(frame))) in frame.columns:
-                raise _unusable(suite_path, rule, problem)
-        results[at] = {"success": bool(result.success), "result": result.result or {}}
-    if len(results) != len(expectations):
-        raise _unusable(suite_path, "", f"{len(results)} results of {len(expectations)}")
-    return [results[i] for i in range(len(expectations))]
-
-
-def _great_expectations() -> Any:
-    """Import late: it costs 3 CPU-seconds. It must not phone home, whatever the user's setting."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    with warnings.catch_warnings():
-        # Its modules import names that Python and its own dependencies deprecate.
-        warnings.simplefilter("ignore")
-        import great_expectations
-    # This module raises its own level to tell of each temporary folder it makes.
-    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
-    return great_expectations
-
-
-def _exception(info: Mapping[str, Any]) -> str:
-    for part in (info, *(v for v in info.values() if isinstance(v, Mapping))):
-        if part.get("raised_exception"):
-            return str(part.get("exception_message"))
-    return ""
 
 
 def _unusable(path: Path, rule: str, error: object) -> DataError:

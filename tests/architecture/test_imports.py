@@ -13,7 +13,7 @@ HOMES = {
     "alibi_detect": {"detectors"},
     "deltalake": {"delta"},
     "docker": {"engine", "images", "containers"},
-    "great_expectations": {"validation"},
+    "great_expectations": {"expectations"},
     "lightgbm": {"training", "detectors"},
     "mlflow": {"tracking"},
     "psutil": {"processes"},

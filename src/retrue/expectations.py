@@ -1,0 +1,90 @@
+"""Expectations evaluated by Great Expectations, its one home; run by `expectations_process`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import sys
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+with warnings.catch_warnings():
+    # Its modules import names that Python and its own dependencies deprecate.
+    warnings.simplefilter("ignore")
+    import great_expectations as gx
+
+
+def evaluate(
+    expectations: list[dict[str, Any]], frame: pd.DataFrame, parameters: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """Evaluate a suite; arguments and result as `expectations_process.evaluate` tells."""
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    asset = context.data_sources.add_pandas("pandas").add_dataframe_asset("frame")
+    batch = asset.add_batch_definition_whole_dataframe("whole").get_batch({"dataframe": frame})
+    results = _evaluate(batch, expectations, "BOOLEAN_ONLY", parameters)
+    for at, expectation in enumerate(expectations):
+        if not results[at]["success"] and "error" not in results[at]:
+            # Values and rows are asked for only where something failed: they are the dear part.
+            level = "COMPLETE" if expectation["severity"] == "warning" else "SUMMARY"
+            results[at] = _evaluate(batch, [expectation], level, parameters)[0]
+    return results
+
+
+def _evaluate(
+    batch: Any,
+    expectations: list[dict[str, Any]],
+    result_format: str,
+    parameters: Mapping[str, float],
+) -> list[dict[str, Any]]:
+    # The position comes back with the result: the order of results is not promised.
+    suite = gx.ExpectationSuite(
+        name="suite",
+        expectations=[{**e, "meta": {"at": i}} for i, e in enumerate(expectations)],
+    )
+    answer = batch.validate(
+        suite, result_format=result_format, expectation_parameters=dict(parameters)
+    )
+    results: list[dict[str, Any]] = [{"success": False, "error": "no result"}] * len(expectations)
+    for result in answer.results:
+        found = {"success": bool(result.success), "result": result.result or {}}
+        if not result.success and (error := _exception(result.exception_info)):
+            found["error"] = error
+        results[int(result.expectation_config.meta["at"])] = found
+    return results
+
+
+def _exception(info: Mapping[str, Any]) -> str:
+    for part in (info, *(v for v in info.values() if isinstance(v, Mapping))):
+        if part.get("raised_exception"):
+            return str(part.get("exception_message"))
+    return ""
+
+
+def main() -> None:
+    """Answer the parent until its end of the pipe closes, as it also does when it is killed."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
+    # This module raises its own level to tell of each temporary folder it makes.
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
+    while True:
+        try:
+            job = pickle.load(sys.stdin.buffer)  # noqa: S301 - a pipe from our own parent
+        except EOFError:
+            return
+        answer: list[dict[str, Any]] | str
+        try:
+            answer = evaluate(*job)
+        except Exception as error:  # GX and marshmallow share no base
+            answer = " ".join(str(error).split()) or type(error).__name__
+        pickle.dump(answer, answers, protocol=5)
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
