@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrue.acquisition import column_kinds, read_source, read_sources
 from retrue.config import Source
 from retrue.errors import DataError
 from retrue.problems import load_problem
+from retrue.sources.acquisition import column_kinds, read_source, read_sources
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Small
@@ -49,7 +49,7 @@ def test_the_definition_says_what_each_source_needs() -> None:
         "seats": "number",
         "tailnum": "any",
     }
-    assert kinds["flights"]["arr_delay"] == "number"
+    assert kinds["flights"]["arr_delay"] == "any"
     assert kinds["flights"]["dest"] == "text"
 
 
@@ -142,7 +142,7 @@ def archive(pack: str, content: bytes) -> bytes:
         (b"a,b\n1,2\n\n3,4,5\n", ["row 4", "expected 2 fields, found 3"]),
         (b"a,b\n1,2\n3,4", ["row 3 column b", "stops within it"]),
         (b"a,b\n1,caf\xe9\n", ["row 2 column b", "UTF-8", "0xe9"]),
-        ("a,b\n1,2\n".encode("utf-16"), ["row 1", "UTF-8"]),
+        ("a,b\n1,2\n".encode("utf-16-le"), ["row 1", "NUL", "set encoding: utf-16-le"]),
         (b"a,b\n1,\0\n", ["row 2 column b", "a NUL byte"]),
         (b"a,a\n1,2\n", ["row 1", "a twice"]),
         (b"b,c\n1,2\n", ["row 1", "the column a", "columns b, c"]),
@@ -185,7 +185,9 @@ def test_rows_are_counted_over_blank_lines_and_line_ends_in_quotes(tmp_path: Pat
 
 
 def test_a_missing_file_and_a_missing_package_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"source t \(.*gone.csv\): expected a CSV file"):
+    with pytest.raises(
+        DataError, match=r"source t \(.*gone.csv\): expected a file, found no such file"
+    ):
         read_source("t", Source(path="gone.csv"), tmp_path, {})
     with pytest.raises(DataError, match="the installed package no_such_package"):
         read_source("t", Source(path="a.csv", package="no_such_package"), tmp_path, {})
