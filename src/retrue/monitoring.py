@@ -11,6 +11,7 @@ import pandas as pd
 
 from retrue import bundles, drift, ledger, prediction_table
 from retrue.home import serving_dir
+from retrue.labelling import feedback
 from retrue.serving import predictions
 
 if TYPE_CHECKING:
@@ -20,8 +21,18 @@ if TYPE_CHECKING:
     from retrue.refs import ModelRef
 
 
-def collect(problem: str) -> int:
-    """Move what the servers logged into the lake, each row exactly once; how many were new."""
+def collect(problem: str, now: datetime | None = None) -> int:
+    """Move what the servers logged into the lake, each row exactly once.
+
+    Late labels are recorded as taken at `now`, by default the present.
+
+    Returns
+    -------
+    int
+        How many predictions were new.
+    """
+    # Read before the predictions: each names one that was durable before it, so it will be found.
+    waiting = feedback.waiting(problem)
     moved = 0
     for log in sorted((serving_dir(problem) / "predictions").glob("*.sqlite")):
         after = prediction_table.predictions_watermark(problem, log.name)
@@ -33,6 +44,7 @@ def collect(problem: str) -> int:
         frame["event_time"] = pd.to_datetime(frame["event_time"], utc=True, format="ISO8601")
         if prediction_table.append_predictions(problem, log.name, upto, frame, after):
             moved += len(frame)
+    feedback.take(problem, waiting, now or datetime.now(UTC))
     return moved
 
 

@@ -1,5 +1,6 @@
 """Served predictions in the lake: each row of each log arrives exactly once."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 import pandas as pd
@@ -79,6 +80,13 @@ def read_predictions(problem: str, start: datetime, end: datetime) -> pd.DataFra
     ordered = table.sort_by([("event_time", "ascending"), ("prediction_id", "ascending")])
     frame: pd.DataFrame = ordered.to_pandas()
     return frame
+
+
+def logged_keys(problem: str, prediction_ids: Collection[str]) -> dict[str, str | None]:
+    """Keys (JSON as it was sent, or None) of those of the predictions that are known."""
+    ids = pc.field("prediction_id").isin(pa.array(prediction_ids, pa.string()))
+    table = delta.read_rows(lake_dir(problem) / "predictions", PREDICTIONS, ids)
+    return dict(zip(table["prediction_id"].to_pylist(), table["key"].to_pylist(), strict=True))
 
 
 def newest_event(problem: str) -> datetime | None:

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 from starlette.applications import Starlette
@@ -16,18 +16,15 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from retrue.errors import DataError
+from retrue.serving.bodies import DisconnectedError, read_body, refuse_large, send_json
 from retrue.serving.booster import Booster
 from retrue.serving.bundle import Bundle
+from retrue.serving.feedback import read_feedback
 from retrue.serving.predictions import LogError, PredictionLog
-from retrue.serving.scoring import Scorer
+from retrue.serving.scoring import Answer, Scorer
 
-BODY_LIMIT_BYTES = 8 * 2**20
 # Bodies above this are scored in a thread, so that small requests are answered meanwhile.
 _LARGE_BODY_BYTES = 64 * 2**10
-# How much of a refused body is still read, and how long: a client that is cut off while it sends
-# never sees the answer.
-_DISCARD_LIMIT_BYTES = 64 * 2**20
-_DISCARD_TIMEOUT_S = 5.0
 _LOGGER = logging.getLogger("retrue.serving")
 _ENCODER = msgspec.json.Encoder()
 
@@ -44,64 +41,67 @@ class Service:
     draining: Event = field(default_factory=Event)
 
 
-class Invocations:
-    """POST /invocations as a bare ASGI application: the hot path makes no request objects."""
+class JsonPost:
+    """A POST path as a bare ASGI application: the hot path makes no request objects.
 
-    def __init__(self, service: Service) -> None:
+    `answer` gets the query and the body; it may raise what says whose fault it is.
+    """
+
+    def __init__(
+        self, service: Service, answer: Callable[[bytes, bytes], Awaitable[object]]
+    ) -> None:
         self._service = service
-        self._scorer = Scorer(service.bundle, service.booster, service.model_version)
+        self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; 200 means that its records are durable."""
+        status, content = 200, None
         try:
-            is_logged = _is_logged(scope["query_string"])
-            content = await _read_body(scope, receive)
-            if content is None:
-                await self._refuse_large(receive, send)
+            body = await read_body(scope, receive)
+            if body is None:
+                await refuse_large(receive, send)
                 return
-            if len(content) > _LARGE_BODY_BYTES:
-                score = asyncio.to_thread(self._scorer.score, content, is_logged)
-                answer, records = await score
-            else:
-                answer, records = self._scorer.score(content, is_logged)
-            if records:
-                await self._service.log.append(records)
+            content = await self._answer(scope["query_string"], body)
         except DataError as error:
-            await self._send(send, 400, {"error": str(error)})
+            status, content = 400, {"error": str(error)}
         except LogError:
-            await self._send(send, 503, {"error": "the prediction log takes no records"})
-        except _DisconnectedError:
+            status, content = 503, {"error": "the prediction log takes no records"}
+        except DisconnectedError:
             return
         except Exception:
             _LOGGER.exception("a request failed")
-            await self._send(send, 500, {"error": "internal error"})
+            status, content = 500, {"error": "internal error"}
+        await send_json(send, status, content, self._service.draining.is_set())
+
+
+def _invocations(service: Service) -> JsonPost:
+    scorer = Scorer(service.bundle, service.booster, service.model_version)
+
+    async def answer(query: bytes, body: bytes) -> Answer:
+        is_logged = _is_logged(query)
+        if len(body) > _LARGE_BODY_BYTES:
+            scored, records = await asyncio.to_thread(scorer.score, body, is_logged)
         else:
-            await self._send(send, 200, answer)
+            scored, records = scorer.score(body, is_logged)
+        if records:
+            await service.log.append(records)
+        return scored
 
-    async def _refuse_large(self, receive: Receive, send: Send) -> None:
-        error = {"error": f"a body of at most {BODY_LIMIT_BYTES} bytes is taken"}
-        await self._send(send, 413, error, is_last=False)
-        try:
-            async with asyncio.timeout(_DISCARD_TIMEOUT_S):
-                await _read_body({}, receive, _DISCARD_LIMIT_BYTES, is_kept=False)
-        except (TimeoutError, _DisconnectedError):
-            pass
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _send(self, send: Send, status: int, content: object, is_last: bool = True) -> None:
-        body = _ENCODER.encode(content)
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-        ]
-        if self._service.draining.is_set() or not is_last:
-            headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": not is_last})
+    return JsonPost(service, answer)
 
 
-class _DisconnectedError(Exception):
-    """The client has gone; there is nobody to answer."""
+def _feedback(service: Service) -> JsonPost:
+    signature = service.bundle.signature
+
+    async def answer(_: bytes, body: bytes) -> dict[str, int]:
+        if len(body) > _LARGE_BODY_BYTES:
+            records = await asyncio.to_thread(read_feedback, body, signature)
+        else:
+            records = read_feedback(body, signature)
+        await service.log.append(records)
+        return {"accepted": len(records)}
+
+    return JsonPost(service, answer)
 
 
 def _is_logged(query: bytes) -> bool:
@@ -112,35 +112,9 @@ def _is_logged(query: bytes) -> bool:
     raise DataError("no query, log=true or log=false", "another one", "query", "leave it out")
 
 
-async def _read_body(
-    scope: Mapping[str, Any],
-    receive: Receive,
-    limit_bytes: int = BODY_LIMIT_BYTES,
-    is_kept: bool = True,
-) -> bytes | None:
-    """Body of a request, or None as soon as it is known to be above `limit_bytes`."""
-    for name, value in scope.get("headers", ()):
-        if name == b"content-length" and int(value) > limit_bytes:
-            return None
-    chunks: list[bytes] = []
-    size_bytes = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _DisconnectedError
-        chunk = message.get("body", b"")
-        size_bytes += len(chunk)
-        if size_bytes > limit_bytes:
-            return None
-        if is_kept:
-            chunks.append(chunk)
-        if not message.get("more_body", False):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
 def create_app(service: Service) -> ASGIApp:
-    """Make the application: /invocations, /ping, /health, /version; every answer is JSON."""
-    invocations = Invocations(service)
+    """Make the application of all paths below; every answer is JSON."""
+    invocations = _invocations(service)
     identity = {
         "problem": service.bundle.signature.problem,
         "model_version": service.model_version,
@@ -174,6 +148,7 @@ def create_app(service: Service) -> ASGIApp:
     others = Starlette(
         routes=[
             Route("/invocations", invocations, methods=["POST"]),
+            Route("/feedback", _feedback(service), methods=["POST"]),
             Route("/health", health),
             Route("/version", version),
             Route("/ping", ping),

@@ -1,4 +1,4 @@
-"""The prediction log: a record is on disk before its answer leaves the server."""
+"""The prediction log, late labels with it: a record is on disk before its answer leaves."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from retrue.errors import RetrueError
 
@@ -29,15 +29,28 @@ class Record(NamedTuple):
     bundle_sha256: str
 
 
-Pending = tuple[Sequence[Record], "asyncio.Future[None]"]
+class Feedback(NamedTuple):
+    """One late label, of a key (a JSON object) or of a prediction; `label` is a JSON scalar."""
+
+    received_at_us: int
+    key: str | None
+    prediction_id: str | None
+    label: str
+    known_at: str | None
+
+
+Entry = Record | Feedback
+Pending = tuple[Sequence[Entry], "asyncio.Future[None]"]
 
 COLUMNS = ("seq", *Record._fields)
+FEEDBACK_COLUMNS = ("seq", *Feedback._fields)
 _TABLE = """CREATE TABLE IF NOT EXISTS predictions (
     seq INTEGER PRIMARY KEY, prediction_id TEXT NOT NULL UNIQUE, received_at_us INTEGER NOT NULL,
     event_time TEXT NOT NULL, key TEXT, row TEXT NOT NULL, score REAL NOT NULL,
     decision INTEGER NOT NULL, model_version INTEGER NOT NULL, bundle_sha256 TEXT NOT NULL)"""
-_INSERT = f"INSERT INTO predictions ({', '.join(Record._fields)}) VALUES "
-_VALUES = f"({', '.join('?' * len(Record._fields))})"
+_FEEDBACK_TABLE = """CREATE TABLE IF NOT EXISTS feedback (
+    seq INTEGER PRIMARY KEY, received_at_us INTEGER NOT NULL, key TEXT, prediction_id TEXT,
+    label TEXT NOT NULL, known_at TEXT)"""
 # Many rows in one statement give up the interpreter lock once, not once a row; 512 rows use 4,608
 # of SQLite's 32,766 parameters.
 _STATEMENT_ROWS = 512
@@ -78,8 +91,8 @@ class PredictionLog:
         self._thread = threading.Thread(target=self._write_groups, name="prediction-log")
         self._thread.start()
 
-    async def append(self, records: Sequence[Record]) -> None:
-        """Return when `records` are durable; all of them are in, or none.
+    async def append(self, records: Sequence[Entry]) -> None:
+        """Return when `records`, all of one kind, are durable; all of them are in, or none.
 
         Raises
         ------
@@ -109,7 +122,7 @@ class PredictionLog:
                 continue
             error: LogError | None = None
             try:
-                self._commit([record for records, _ in group for record in records])
+                self._commit([records for records, _ in group])
             except (OSError, sqlite3.Error) as fault:
                 error = _failed(self.path, fault)
                 self._discard_connection()
@@ -139,6 +152,7 @@ class PredictionLog:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(_TABLE)
+            connection.execute(_FEEDBACK_TABLE)
             self._inode = os.stat(self.path).st_ino
         except BaseException:
             connection.close()
@@ -146,17 +160,22 @@ class PredictionLog:
         self._connection = connection
         return connection
 
-    def _commit(self, records: Sequence[Record]) -> None:
+    def _commit(self, group: Sequence[Sequence[Entry]]) -> None:
         # SQLite would go on writing to a file that someone has deleted: durable for nobody.
         if self._connection and os.stat(self.path).st_ino != self._inode:
             raise OSError("the log file was replaced")
         connection = self._connection or self._open()
-        if len(records) <= _STATEMENT_ROWS:
-            _insert(connection, records)  # a transaction of its own
+        by_kind: dict[type[Any], list[Entry]] = {}
+        for records in group:
+            by_kind.setdefault(type(records[0]), []).extend(records)
+        if len(by_kind) == 1 and sum(map(len, by_kind.values())) <= _STATEMENT_ROWS:
+            for kind, rows in by_kind.items():
+                _insert(connection, kind, rows)  # a transaction of its own
             return
         connection.execute("BEGIN IMMEDIATE")
-        for start in range(0, len(records), _STATEMENT_ROWS):
-            _insert(connection, records[start : start + _STATEMENT_ROWS])
+        for kind, rows in by_kind.items():
+            for start in range(0, len(rows), _STATEMENT_ROWS):
+                _insert(connection, kind, rows[start : start + _STATEMENT_ROWS])
         connection.execute("COMMIT")
 
     def _discard_connection(self) -> None:
@@ -174,13 +193,17 @@ class PredictionLog:
             self._connection.close()
 
 
-def _insert(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
-    connection.execute(_statement(len(records)), tuple(chain.from_iterable(records)))
+def _insert(connection: sqlite3.Connection, kind: type[Any], records: Sequence[Entry]) -> None:
+    statement = _statement(kind is Record, len(records))
+    connection.execute(statement, tuple(chain.from_iterable(records)))
 
 
 @lru_cache
-def _statement(n_rows: int) -> str:
-    return _INSERT + ", ".join([_VALUES] * n_rows)
+def _statement(is_prediction: bool, n_rows: int) -> str:
+    table = "predictions" if is_prediction else "feedback"
+    fields = Record._fields if is_prediction else Feedback._fields
+    values = f"({', '.join('?' * len(fields))})"
+    return f"INSERT INTO {table} ({', '.join(fields)}) VALUES {', '.join([values] * n_rows)}"
 
 
 def read_after(path: Path, seq: int, limit: int = -1) -> list[tuple[object, ...]]:
@@ -198,6 +221,17 @@ def read_after(path: Path, seq: int, limit: int = -1) -> list[tuple[object, ...]
     """
     query = f"SELECT {', '.join(COLUMNS)} FROM predictions WHERE seq > ? ORDER BY seq LIMIT ?"
     return list(_query(path, query, seq, limit))
+
+
+def read_feedback_after(path: Path, seq: int) -> list[tuple[object, ...]]:
+    """Read the late labels above `seq` in the order of FEEDBACK_COLUMNS, as `read_after` does.
+
+    A log of a server that took none yet, from before there were any, has no rows.
+    """
+    if next(_query(path, "SELECT 1 FROM sqlite_master WHERE name = ?", "feedback"), None) is None:
+        return []
+    columns = ", ".join(FEEDBACK_COLUMNS)
+    return list(_query(path, f"SELECT {columns} FROM feedback WHERE seq > ? ORDER BY seq", seq))
 
 
 def find(path: Path, prediction_id: str) -> tuple[object, ...] | None:
