@@ -1,54 +1,18 @@
 """Frames to the model's matrix: the vectorised twin of `retrue.serving.encoding`, bit for bit."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from retrue.errors import DataError
-from retrue.serving.encoding import Feature, category_text
+from retrue.frame_columns import Float64s, column, dates, ngrams, numbers, texts
+from retrue.processing import fit_features
+from retrue.serving.dates import DATE_PARTS
+from retrue.serving.encoding import Feature, n_columns, width
 
-Float64s = npt.NDArray[np.float64]
-
-
-def fit_features(
-    frame: pd.DataFrame, numeric: Sequence[str], categorical: Sequence[str]
-) -> list[Feature]:
-    """Describe the model's inputs from the training frame alone.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Training rows.
-    numeric, categorical : sequence of str
-        Columns, in the order the model will see them, numeric first.
-
-    Returns
-    -------
-    list of Feature
-        Categories are the sorted texts of the non-null values; none for an all-null column.
-
-    Raises
-    ------
-    DataError
-        A column is missing.
-
-    Examples
-    --------
-    >>> fit_features(pd.DataFrame({"temp": [39.0], "origin": ["JFK"]}), ["temp"], ["origin"])[1]
-    {'name': 'origin', 'kind': 'categorical', 'categories': ['JFK']}
-    """
-    numbers = [Feature(name=name, kind="numeric", categories=[]) for name in numeric]
-    return numbers + [
-        Feature(
-            name=name,
-            kind="categorical",
-            categories=sorted(set(_coded(_column(frame, name))[1])),
-        )
-        for name in categorical
-    ]
+__all__ = ["categorical_columns", "encode_frame", "fit_features", "matrix_columns"]
 
 
 def encode_frame(frame: pd.DataFrame, features: Sequence[Feature]) -> Float64s:
@@ -57,83 +21,107 @@ def encode_frame(frame: pd.DataFrame, features: Sequence[Feature]) -> Float64s:
     Parameters
     ----------
     frame : DataFrame
-        Holds every feature; other columns are ignored. NaN, None and NA are null.
+        Holds every feature; other columns are ignored. NaN, None, NA and NaT are null. Times are
+        texts as serving receives them, or pandas' own.
     features : sequence of Feature
         The model's inputs, in its order.
 
     Returns
     -------
-    ndarray of float64, shape (len(frame), len(features))
-        Numeric: the value, null is NaN. Categorical: position in `categories`, unseen or null is
-        NaN.
+    ndarray of float64, shape (len(frame), n_columns(features))
+        Null is NaN in each column unless the feature has a `fill`.
+        Numeric: the value; it is flagged, filled and clipped in this order.
+        Categorical: the position in `categories`; unseen is NaN, or len(categories) with `other`.
+        Date: the parts of the time in UTC. Text: counts of hashed character n-grams.
 
     Raises
     ------
     DataError
-        A column is missing, or holds a text or a truth value where a number is wanted.
+        A column is missing, or holds a text or a truth value where a number is wanted, or what is
+        no time where one is.
     """
-    matrix = np.empty((len(frame), len(features)))
-    for position, feature in enumerate(features):
-        column = _column(frame, feature["name"])
-        if feature["kind"] == "numeric":
-            matrix[:, position] = _numbers(column, feature["name"])
-        else:
-            matrix[:, position] = _positions(column, feature.get("categories", []))
+    matrix = np.empty((len(frame), n_columns(features)))
+    end = 0
+    for feature in features:
+        start, end = end, end + width(feature)
+        matrix[:, start:end] = _encoded(frame, feature)
     return matrix
 
 
-def _column(frame: pd.DataFrame, name: str) -> "pd.Series[Any]":
-    if name not in frame.columns:
-        raise DataError(
-            "every feature of the model", "no such column", f"column {name!r}", "add the column"
-        )
-    return frame[name]
+def matrix_columns(features: Sequence[Feature]) -> list[str]:
+    """Names of the columns that `encode_frame` gives, in its order.
+
+    They are distinct and such as LightGBM takes: letters, digits and underscores.
+
+    Examples
+    --------
+    >>> matrix_columns([{"name": "wind speed", "kind": "numeric", "flag": True},
+    ...                 {"name": "note", "kind": "text", "buckets": 2}])
+    ['wind_speed', 'wind_speed__missing', 'note__0', 'note__1']
+    """
+    taken: dict[str, None] = {}
+    for feature in features:
+        # LightGBM refuses some signs, makes an underscore of others and stops at an empty name.
+        name = re.sub(r"\W", "_", feature["name"]) or "_"
+        for ending in _endings(feature):
+            found, n = name + ending, 1
+            while found in taken:
+                n += 1
+                found = f"{name}{ending}_{n}"
+            taken[found] = None
+    return list(taken)
 
 
-def _numbers(column: "pd.Series[Any]", name: str) -> Float64s:
-    if pd.api.types.is_bool_dtype(column.dtype):
-        raise _not_a_number("a truth value", 0, name)
-    if pd.api.types.is_numeric_dtype(column.dtype):
-        return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    nulls = column.isna().to_numpy()
-    values = column.to_numpy(dtype=object)
-    numbers = np.full(len(values), np.nan)
-    for row in np.flatnonzero(~nulls).tolist():
-        value = values[row]
-        if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
-            raise _not_a_number(type(value).__name__, row, name)
-        try:
-            numbers[row] = float(value)
-        except OverflowError:
-            raise _not_a_number("a number out of range", row, name) from None
-    return numbers
+def categorical_columns(features: Sequence[Feature]) -> list[str]:
+    """Those of `matrix_columns` that hold codes of categories."""
+    kinds = [feature["kind"] for feature in features for _ in range(width(feature))]
+    names = zip(matrix_columns(features), kinds, strict=True)
+    return [name for name, kind in names if kind == "categorical"]
 
 
-def _not_a_number(found: str, row: int, name: str) -> DataError:
-    where = f"row {row}, column {name!r}"
-    return DataError("a number or null", found, where, "mend the data, or list it as categorical")
+def _endings(feature: Feature) -> list[str]:
+    if feature["kind"] == "date":
+        return [f"__{part}" for part in DATE_PARTS]
+    if feature["kind"] == "text":
+        return [f"__{bucket}" for bucket in range(width(feature))]
+    return ["", "__missing"][: width(feature)]
 
 
-def _positions(column: "pd.Series[Any]", categories: list[str]) -> Float64s:
-    codes, texts = _coded(column)
-    found = pd.Index(categories, dtype=object).get_indexer(pd.Index(texts, dtype=object))
-    # The last one is for code -1, a null.
-    positions = np.append(np.where(found >= 0, found, np.nan), np.nan)
-    return positions[codes]
+def _encoded(frame: pd.DataFrame, feature: Feature) -> Float64s:
+    """Columns of one feature, shape (len(frame), width(feature))."""
+    values = column(frame, feature["name"])
+    match feature["kind"]:
+        case "numeric":
+            return _processed(numbers(values, feature["name"]), feature)
+        case "categorical":
+            return _positions(values, feature)[:, None]
+        case "date":
+            return dates(values, feature["name"])
+        case "text":
+            return ngrams(values, feature["name"], width(feature))
 
 
-def _coded(column: "pd.Series[Any]") -> tuple[npt.NDArray[np.intp], list[str]]:
-    """Position of each row's text among the texts, -1 where null; a distinct value is read once."""
-    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) != "string":
-        # Mixed values: factorize takes True, 1 and 1.0 for one, so go value by value.
-        column = pd.Series(column.map(_text, na_action="ignore"), dtype=object)
-    codes, distinct = pd.factorize(column)
-    return codes, [_text(value) for value in distinct]
+def _processed(values: Float64s, feature: Feature) -> Float64s:
+    is_missing = np.isnan(values)
+    if "fill" in feature:
+        values = np.where(is_missing, float(feature["fill"]), values)
+    # Not np.clip: it may turn -0.0 into 0.0 at a bound of 0, other bits than serving's.
+    if "low" in feature:
+        values = np.where(values < feature["low"], feature["low"], values)
+    if "high" in feature:
+        values = np.where(values > feature["high"], feature["high"], values)
+    if not feature.get("flag"):
+        return values[:, None]
+    return np.column_stack([values, is_missing.astype(np.float64)])
 
 
-def _text(value: object) -> str:
-    plain = value.item() if isinstance(value, np.generic) else value
-    if not isinstance(plain, str | bool | int | float):
-        found = type(plain).__name__
-        raise DataError("a text or a number", found, "a category", "turn the column into texts")
-    return category_text(plain)
+def _positions(values: "pd.Series[Any]", feature: Feature) -> Float64s:
+    codes, distinct = texts(values, feature["name"])
+    categories = feature.get("categories", [])
+    unseen = float(len(categories)) if feature.get("other") else np.nan
+    fill = feature.get("fill")
+    # The last one is for code -1, a null; without a fill it stays one.
+    wanted = pd.Index([*distinct, *([] if fill is None else [fill])], dtype=object)
+    found = pd.Index(categories, dtype=object).get_indexer(wanted)
+    positions = np.where(found >= 0, found, unseen)
+    return (positions if fill is not None else np.append(positions, np.nan))[codes]

@@ -48,7 +48,9 @@ def test_a_model_of_another_width_is_refused(made: Made) -> None:
 
 def test_a_model_that_gives_other_golden_scores_is_refused(made: Made) -> None:
     bundle = read_bundle(made.path)
-    bundle.golden.scores[3] += 1e-16
+    score = bundle.golden.scores[3]
+    assert isinstance(score, float)
+    bundle.golden.scores[3] = score + 1e-16
     assert bundle.golden.scores[3] != read_bundle(Path(made.path)).golden.scores[3]
     with pytest.raises(BundleError, match=r"golden score .* for row 3"):
         self_check(bundle)

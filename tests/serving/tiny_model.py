@@ -15,10 +15,10 @@ import lightgbm
 import numpy as np
 import pandas as pd
 
+from retrue.config import Features, Processing
 from retrue.encoding_frame import encode_frame, fit_features
 
-NUMERIC = ("temp", "wind", "hour")
-CATEGORICAL = ("carrier", "origin")
+FEATURES = Features(numeric=("temp", "wind", "hour"), categorical=("carrier", "origin"))
 
 
 def write_manifest(folder: Path) -> str:
@@ -96,7 +96,7 @@ class Made:
 def make_bundle(path: Path, seed: int = 7) -> Made:
     """Train a tiny model and write its bundle into the new folder `path`."""
     frame = make_frame(600, seed)
-    features = fit_features(frame, NUMERIC, CATEGORICAL)
+    features = fit_features(frame, FEATURES, Processing())
     matrix = encode_frame(frame, features)
     categorical = [index for index, f in enumerate(features) if f["kind"] == "categorical"]
     data = lightgbm.Dataset(
