@@ -1,50 +1,39 @@
-"""The lake of one problem: immutable data versions, and the rows that were set aside."""
+"""The lake of one problem: immutable data versions; quarantine and predictions beside them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
 from retrue import delta
+from retrue.delta_types import fitted, storable_schema
 from retrue.errors import DataError
-from retrue.hashing import canonical_order, content_sha256
+from retrue.hashing import canonical_order, combined, content_sha256
 from retrue.home import lake_dir
 from retrue.prediction_table import (
     append_predictions,
     predictions_watermark,
     read_predictions,
 )
-from retrue.refs import DataRef
+from retrue.quarantine import QUARANTINE, append_quarantine, read_quarantine
+from retrue.refs import DataRef, TablePin
 
 __all__ = [
+    "QUARANTINE",
     "append_predictions",
     "append_quarantine",
     "latest_version",
     "list_versions",
+    "pins",
     "predictions_watermark",
     "read_predictions",
     "read_quarantine",
     "read_version",
     "version_meta",
+    "write_parts",
     "write_version",
 ]
-
-QUARANTINE = pa.schema(
-    [
-        ("fault_id", pa.string()),
-        ("table", pa.string()),
-        ("key", pa.string()),
-        ("rule", pa.string()),
-        ("column", pa.string()),
-        ("value", pa.string()),
-        ("reason", pa.string()),
-        ("source_row", pa.int64()),
-        ("row", pa.string()),
-        ("until", pa.string()),
-        ("data_sha256", pa.string()),
-    ]
-)
 
 
 def write_version(
@@ -80,16 +69,60 @@ def write_version(
     DataError
         If a column cannot be stored exactly.
     """
-    table = frame.take(canonical_order(frame, key))
-    sha256 = content_sha256(table, key)
+    return write_parts(problem, [frame], key, until, lambda: meta or {})
+
+
+def write_parts(
+    problem: str,
+    parts: Iterable[pd.DataFrame],
+    key: Sequence[str],
+    until: str,
+    meta: Callable[[], Mapping[str, Any]],
+) -> DataRef:
+    """Write a table that comes in parts, of which one at a time is in memory; as `write_version`.
+
+    Parameters
+    ----------
+    parts : iterable of DataFrame
+        At least one; each is stored sorted by `key`, and they are read back in this order.
+    meta : callable
+        Asked when the last part is written.
+
+    Returns
+    -------
+    DataRef
+        The hash of several parts is that of their sorted hashes; of one it is that part's own.
+    """
     path = lake_dir(problem) / "data"
-    with delta.locked(path.parent):
-        for ref in list_versions(problem):
-            if (ref.sha256, ref.until) == (sha256, until):
-                return ref
-        own = {"sha256": sha256, "until": until, "n_rows": len(table), "key": list(key)}
-        delta.overwrite(path, _storable(table), {**(meta or {}), **own})
-        return list_versions(problem)[-1]
+    hashes: list[str] = []
+    n_rows = 0
+
+    def ordered() -> Iterator[pa.Table]:
+        nonlocal n_rows
+        schema: pa.Schema | None = None
+        for frame in parts:
+            part = frame.take(canonical_order(frame, key))
+            table = pa.Table.from_pandas(part, preserve_index=False).replace_schema_metadata(None)
+            here = storable_schema(table.schema)
+            schema = schema or here
+            if here != schema:
+                # Its hash is that of what is stored and read back: the types of the first part.
+                table = fitted(table, schema, path)
+                part = table.to_pandas()
+            hashes.append(content_sha256(part, key))
+            n_rows += len(part)
+            yield table
+
+    # Parts may take minutes, so the lock is for the commit alone.
+    with delta.written(path, ordered()) as files:
+        said, sha256 = meta(), combined(hashes)
+        own = {"sha256": sha256, "until": until, "n_rows": n_rows, "key": list(key)}
+        with delta.locked(path.parent):
+            for ref in list_versions(problem):
+                if (ref.sha256, ref.until) == (sha256, until):
+                    return ref
+            delta.commit(files, {**said, **own})
+            return list_versions(problem)[-1]
 
 
 def list_versions(problem: str) -> list[DataRef]:
@@ -127,6 +160,12 @@ def version_meta(ref: DataRef) -> dict[str, Any]:
     raise _no_version(ref)
 
 
+def pins(ref: DataRef) -> dict[str, TablePin]:
+    """Source tables that a version was made of, by name."""
+    tables = version_meta(ref).get("tables", {})
+    return {name: TablePin.model_validate(pin) for name, pin in tables.items()}
+
+
 def read_version(
     ref: DataRef, columns: Sequence[str] | None = None, verify: bool = False
 ) -> pd.DataFrame:
@@ -159,7 +198,8 @@ def read_version(
             found = f"columns {', '.join(names)}"
             raise DataError(f"the column {missing[0]}", found, where, "correct the name")
         wanted = None if verify or columns is None else list(columns)
-        frame: pd.DataFrame = delta.read_table(ref.path, ref.version, wanted).to_pandas()
+        parts = list(delta.read_parts(ref.path, ref.version, wanted))
+        frame: pd.DataFrame = pa.concat_tables(parts).unify_dictionaries().to_pandas()
     except DataError:
         raise
     except Exception as error:  # delta-rs and arrow share no base, and name no version
@@ -169,54 +209,14 @@ def read_version(
     for name in frame.columns:
         if isinstance(frame[name].dtype, pd.CategoricalDtype):
             frame[name] = frame[name].cat.reorder_categories(sorted(frame[name].cat.categories))
-    if verify and (found := content_sha256(frame, key)) != ref.sha256:
+    if verify and (found := _content(frame, parts, key)) != ref.sha256:
         raise DataError(f"content {ref.sha256}", found, where, "prepare the data again")
     return frame if columns is None else frame[list(columns)]
 
 
-def append_quarantine(problem: str, rows: pd.DataFrame) -> int:
-    """Append rows that were set aside; a fault that is already there is not added again.
-
-    Parameters
-    ----------
-    problem : str
-        Name of the problem.
-    rows : DataFrame
-        Columns as in `QUARANTINE`; `fault_id` says what makes two faults the same.
-
-    Returns
-    -------
-    int
-        How many were new.
-    """
-    path = lake_dir(problem) / "quarantine"
-    with delta.locked(path.parent):
-        known = set(read_quarantine(problem)["fault_id"])
-        fresh = rows[~rows["fault_id"].isin(known)].drop_duplicates("fault_id")
-        if len(fresh):
-            delta.append(path, fresh, QUARANTINE)
-        return len(fresh)
-
-
-def read_quarantine(problem: str) -> pd.DataFrame:
-    """All rows ever set aside, one a fault, with the data version that first met it."""
-    path = lake_dir(problem) / "quarantine"
-    frame: pd.DataFrame = delta.read_rows(path, QUARANTINE).to_pandas()
-    return frame
-
-
-def _storable(frame: pd.DataFrame) -> pa.Table:
-    """Arrow columns that Delta stores exactly: text as strings, times in microseconds."""
-    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-    fields = []
-    for field in table.schema:
-        kind = field.type
-        if pa.types.is_dictionary(kind) or pa.types.is_null(kind):
-            kind = pa.string()
-        elif pa.types.is_timestamp(kind):
-            kind = pa.timestamp("us", kind.tz and "UTC")
-        fields.append(pa.field(field.name, kind))
-    return table.cast(pa.schema(fields), safe=False)
+def _content(frame: pd.DataFrame, parts: list[pa.Table], key: Sequence[str]) -> str:
+    frames = [frame] if len(parts) == 1 else (part.to_pandas() for part in parts)
+    return combined(content_sha256(one, key) for one in frames)
 
 
 def _no_version(ref: DataRef) -> DataError:

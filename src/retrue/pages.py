@@ -109,26 +109,50 @@ def serving(server: ServingRef, reason: str) -> str:
 
 
 def validation(prepared: Prepared) -> str:
-    """What the suites said about each table, and how well the tables joined."""
-    suites = [(one.table, str(one.evaluated), str(len(one.failed))) for one in prepared.validations]
+    """What each rule did (stopped, set aside, warned), and how well the tables joined."""
+    from retrue.validation_page import page_path
+    from retrue.validation_summary import outcomes
+
+    found = outcomes(prepared.validations)
+    suites = [
+        (
+            one.table,
+            f"{one.n_rows:,}",
+            *(str(one.count(outcome)) for outcome in ("held", "stopped", "set aside", "warned")),
+        )
+        for one in found
+    ]
     failures = [
-        (one.table, failure.severity, failure.expectation, failure.column or "", failure.observed)
-        for one in prepared.validations
-        for failure in one.failed
+        (
+            one.table,
+            rule.outcome,
+            rule.rule.expectation,
+            rule.rule.column or "",
+            rule.rule.observed,
+            f"{len(rule.rows):,}" if rule.rows else "",
+        )
+        for one in found
+        for rule in one.rules
+        if rule.outcome != "held"
     ]
     joins = [(name, f"{rate:.2%}") for name, rate in prepared.match_rates.items()]
     ref = prepared.ref
-    return "\n\n".join(
-        [
-            f"# Data version {ref.version}: {ref.n_rows:,} rows until {ref.until}",
-            f"Content SHA-256 `{ref.sha256}`; rows set aside: {prepared.n_set_aside:,}.",
-            table(("table", "expectations", "not met"), suites),
-            table(("table", "severity", "expectation", "column", "observed"), failures)
-            if failures
-            else "Every expectation was met.",
-            table(("join", "rows that matched"), joins),
-        ]
-    )
+    parts = [
+        f"# Data version {ref.version}: {ref.n_rows:,} rows until {ref.until}",
+        f"Content SHA-256 `{ref.sha256}`; rows set aside: {prepared.n_set_aside:,}.",
+        table(("table", "rows", "held", "stopped", "set aside", "warned"), suites),
+        table(("table", "outcome", "expectation", "column", "observed", "rows"), failures)
+        if failures
+        else "Every expectation was met.",
+    ]
+    if prepared.n_set_aside:
+        parts.append(
+            f"`retrue data faults {ref.problem}` shows the rows that were set aside. Rows that are"
+            f" right after all come back with `retrue data release {ref.problem} FAULT_ID"
+            " --by NAME --reason WHY` and the next run."
+        )
+    parts.append(f"Every rule with its rows: `{page_path(ref.problem, f'v{ref.version}')}`")
+    return "\n\n".join([*parts, *([table(("join", "rows that matched"), joins)] if joins else [])])
 
 
 def number(value: float | None, form: str) -> str:
@@ -139,7 +163,11 @@ def number(value: float | None, form: str) -> str:
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(_in_a_cell, line)) + " |" for line in lines)
+
+
+def _in_a_cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
 
 
 def _cost(cost: Cost) -> str:

@@ -19,14 +19,20 @@ _ABSENCE = ("null", "_type", "expect_table", "_to_exist")
 
 
 @dataclass(frozen=True)
-class Failure:
-    """One expectation that did not hold; `rows` are the labels of the rows that broke it."""
+class Rule:
+    """One expectation, and what was found."""
 
     expectation: str
     column: str | None
     severity: Severity
     bounds: str
     observed: str
+
+
+@dataclass(frozen=True)
+class Failure(Rule):
+    """One expectation that did not hold; `rows` are the labels of the rows that broke it."""
+
     rows: tuple[int, ...] = ()
 
 
@@ -37,6 +43,11 @@ class Validation:
     table: str
     evaluated: int
     failed: tuple[Failure, ...]
+    held: tuple[Rule, ...] = ()
+    n_rows: int = 0
+    """Rows that were looked at."""
+    path: str = ""
+    """The file they came from, if it was one."""
 
     @property
     def set_aside(self) -> pd.Index:
@@ -109,18 +120,29 @@ def validate(
     except DataError as error:
         raise _unusable(suite_path, "", error.found) from error
     failed: list[Failure] = []
+    held: list[Rule] = []
+    ranges: dict[str, str] = {}
+    unusable: list[DataError] = []
     for expectation, result in zip(expectations, results, strict=True):
         column = expectation["kwargs"].get("column")
         # A column that is not there fails the column set too, which says so better.
         if "error" in result and (column is None or column in frame.columns):
             rule = f" {expectation['type']} {column or ''}".rstrip()
-            raise _unusable(suite_path, rule, result["error"])
-        if not result["success"]:
+            unusable.append(_unusable(suite_path, rule, result["error"]))
+        elif not result["success"]:
             failed.append(_failure(expectation, result.get("result", {}), frame))
         elif _is_vacuous(expectation, frame):
             failed.append(_failure(expectation, {"observed_value": "no value at all"}, frame))
-    validation = Validation(table, len(results), tuple(failed))
+        else:
+            held.append(_rule(expectation, _seen(expectation, frame, ranges)))
+    validation = Validation(
+        table, len(results), tuple(failed), tuple(held), len(frame), str(path or "")
+    )
+    # Text in a column of numbers breaks the rule of its type, and no range can be evaluated there:
+    # then the data is at fault and not the suite.
     _stop_if_critical(validation, where, path is not None)
+    if unusable:
+        raise unusable[0]
     return validation
 
 
@@ -167,9 +189,45 @@ def _failure(
             observed += f"; {kind}: {', '.join(map(str, names))}"
         if "_type" in expectation["type"] and column in frame:
             labels, observed = _first_text(frame[column], observed)
-    bounds = ", ".join(f"{k} {v}" for k, v in expectation["kwargs"].items() if k != "column")
+    return Failure(**vars(_rule(expectation, observed)), rows=labels)
+
+
+def _rule(expectation: Mapping[str, Any], observed: str) -> Rule:
+    given = expectation["kwargs"]
+    bounds = ", ".join(f"{name} {_said(v)}" for name, v in given.items() if name != "column")
     severity: Severity = expectation["severity"]
-    return Failure(expectation["type"], column, severity, bounds, observed, labels)
+    return Rule(expectation["type"], given.get("column"), severity, bounds, observed)
+
+
+def _said(bound: object) -> object:
+    """A bound as it stands in the suite; one over parameters as its expression."""
+    return bound.get("$PARAMETER", bound) if isinstance(bound, dict) else bound
+
+
+def _seen(expectation: Mapping[str, Any], frame: pd.DataFrame, ranges: dict[str, str]) -> str:
+    """What a rule that held has seen; Great Expectations tells it for twice the time."""
+    column = expectation["kwargs"].get("column")
+    if "_row_count" in expectation["type"]:
+        return f"{len(frame):,} rows"
+    if column is None:
+        return f"{len(frame.columns)} columns"
+    if "_type" in expectation["type"]:
+        return str(frame[column].dtype)
+    if column not in ranges:
+        ranges[column] = _range(frame[column])
+    return ranges[column]
+
+
+def _range(column: pd.Series) -> str:
+    values = column.dropna()
+    if len(values) and (
+        pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column)
+    ):
+        seen = f"{values.min()} to {values.max()}"
+    else:
+        seen = f"{values.nunique():,} different values"
+    missing = len(column) - len(values)
+    return f"{seen}, {missing / len(column):.2%} missing" if missing else seen
 
 
 def _first_text(column: pd.Series, observed: str) -> tuple[tuple[int, ...], str]:

@@ -183,12 +183,14 @@ import os, signal, sys
 sys.path.insert(0, {here!r})
 from retrue import delta
 import test_lake as t
-commit = delta.write_deltalake
-def die(*args, **kwargs):
-    if {moment!r} == "after":
-        commit(*args, **kwargs)
-    os.kill(os.getpid(), signal.SIGKILL)
-delta.write_deltalake = die
+def dying(commit):
+    def die(*args, **kwargs):
+        if {moment!r} == "after":
+            commit(*args, **kwargs)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return die
+delta._commit = dying(delta._commit)
+delta.write_deltalake = dying(delta.write_deltalake)
 {act}
 """
 
@@ -225,11 +227,11 @@ import sys, time
 sys.path.insert(0, {here!r})
 from retrue import delta
 import test_lake as t
-commit = delta.write_deltalake
+commit = delta._commit
 def late(*args, **kwargs):
     time.sleep(1.5)
     commit(*args, **kwargs)
-delta.write_deltalake = late
+delta._commit = late
 t.write()
 """
 

@@ -39,8 +39,44 @@ def test_a_table_that_holds_passes_with_the_number_of_expectations(tmp_path: Pat
         rule("column_values_to_not_be_null", column="id"),
     )
 
-    assert validation == Validation("t", 2, ())
+    assert (validation.table, validation.evaluated, validation.failed) == ("t", 2, ())
+    assert (validation.n_rows, validation.path) == (4, "t.csv")
     assert validation.set_aside.empty
+
+
+def test_what_held_is_told_with_what_was_seen(tmp_path: Path) -> None:
+    day = pd.Timestamp("2024-01-02", tz="UTC")
+    validation = run(
+        tmp_path,
+        rule("table_row_count_to_be_between", min_value=4, max_value=4),
+        rule("table_columns_to_match_set", column_set=["id", "x", "s", "t"], exact_match=True),
+        rule("column_values_to_be_between", "info", column="x", min_value=0, max_value=1000),
+        rule("column_values_to_be_in_set", "warning", column="s", value_set=["a", "b"]),
+        rule("column_values_to_be_in_type_list", column="id", type_list=["int64"]),
+        rule("column_values_to_not_be_null", column="t"),
+        frame=FRAME.assign(t=day),
+    )
+
+    assert [(one.column, one.severity, one.observed) for one in validation.held] == [
+        (None, "critical", "4 rows"),
+        (None, "critical", "4 columns"),
+        ("x", "info", "0.5 to 900.0, 25.00% missing"),
+        ("s", "warning", "2 different values"),
+        ("id", "critical", "int64"),
+        ("t", "critical", f"{day} to {day}"),
+    ]
+    assert validation.held[2].bounds == "min_value 0, max_value 1000"
+
+
+def test_what_held_and_what_failed_are_all_that_was_evaluated(tmp_path: Path) -> None:
+    validation = run(
+        tmp_path,
+        rule("column_values_to_be_between", "warning", **BETWEEN),
+        rule("column_values_to_not_be_null", column="id"),
+    )
+
+    assert (len(validation.failed), len(validation.held)) == (1, 1)
+    assert validation.evaluated == 2
 
 
 def test_rows_that_break_a_warning_are_set_aside_by_label(tmp_path: Path) -> None:
