@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from retrue.checkpoint import Checkpoint
 from retrue.config import Problem
 from retrue.errors import BundleError
 from retrue.home import bundles_dir
@@ -22,7 +23,7 @@ from retrue.refs import BundleRef, DataRef
 from retrue.training import Fitted, score
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -87,19 +88,39 @@ def read_metrics(bundle: BundleRef) -> dict[str, Any]:
     return _load(bundle, "metrics.json")
 
 
+def read_checkpoint(bundle: BundleRef) -> Checkpoint:
+    """What processing did to the training part, as it was noted when the model was fitted."""
+    return Checkpoint.model_validate(_load(bundle, "metrics.json")["checkpoint"])
+
+
 def read_reference(bundle: BundleRef) -> pd.DataFrame:
     """The drift reference: a sample of the feature columns the model was made from."""
     return pd.read_parquet(io.BytesIO(_payload(bundle, "reference.parquet")))
 
 
-def score_with(bundle: BundleRef, frame: pd.DataFrame) -> NDArray[np.float64]:
-    """Scores of the bundle's model for these rows, shape (n_samples,)."""
+def score_with(
+    bundle: BundleRef, frame: pd.DataFrame, classes: Sequence[str] = ()
+) -> NDArray[np.float64]:
+    """Scores of the bundle's model for these rows.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_samples,) or (n_samples, len(classes))
+        With `classes`, a column each in that order: 0 for a class that the model does not know.
+    """
     signature = _load(bundle, "signature.json")
-    return score(_payload(bundle, "model.txt").decode(), signature["features"], frame)
+    found = score(_payload(bundle, "model.txt").decode(), signature["features"], frame)
+    if not classes:
+        return found
+    known = {name: found[:, i] for i, name in enumerate(signature["classes"])}
+    return np.column_stack([known.get(name, np.zeros(len(found))) for name in classes])
 
 
 def decision_threshold(problem: Problem) -> float:
-    """Probability above which acting is cheaper than not acting (Elkan 2001, eq. 2)."""
+    """Probability above which acting is cheaper than not acting (Elkan 2001, eq. 2).
+
+    Of a binary problem; the others decide without a threshold.
+    """
     false_positive = problem.canvas.cost_false_positive.amount
     false_negative = problem.canvas.cost_false_negative.amount
     total = false_positive + false_negative
@@ -121,6 +142,8 @@ def _write_files(building: Path, problem: Problem, fitted: Fitted, reference: pd
                 "features": fitted.features,
                 "key": list(problem.data.key),
                 "time": problem.data.time,
+                "task": problem.label.task,
+                "classes": list(fitted.classes),
                 "threshold": decision_threshold(problem),
                 "label": problem.canvas.label,
             }
@@ -131,7 +154,14 @@ def _write_files(building: Path, problem: Problem, fitted: Fitted, reference: pd
                 "scores": score(fitted.model_text, fitted.features, golden).tolist(),
             }
         ),
-        "metrics.json": _json({"metrics": fitted.metrics, "curve": fitted.curve}),
+        "metrics.json": _json(
+            {
+                "metrics": fitted.metrics,
+                "no_skill": fitted.no_skill.tolist(),
+                "curve": fitted.curve,
+                "checkpoint": fitted.checkpoint.model_dump(mode="json"),
+            }
+        ),
         "requirements.txt": resources.files("retrue.serving")
         .joinpath("requirements.txt")
         .read_bytes(),
@@ -142,13 +172,14 @@ def _write_files(building: Path, problem: Problem, fitted: Fitted, reference: pd
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """JSON has no NaN: a missing value is null."""
-    return {
-        str(name): None
-        if pd.isna(value)
-        else (value.item() if isinstance(value, np.generic) else value)
-        for name, value in row.items()
-    }
+    """JSON has neither NaN nor times: a missing value is null, a time ISO 8601."""
+    return {str(name): None if pd.isna(value) else _scalar(value) for name, value in row.items()}
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _load(bundle: BundleRef, name: str) -> dict[str, Any]:

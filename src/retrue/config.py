@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,40}$")]
-Text = Annotated[str, Field(min_length=3)]
+Text = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
@@ -39,21 +39,50 @@ class Canvas(Section):
 
 
 class Source(Section):
-    """One CSV table (plain, gz or zip): a path, or a file inside an installed package."""
+    """One table: exactly one of `path`, `folder`, `url` or `served` says where it comes from.
 
-    path: Text
+    `${NAME}` in a URL is read from the environment, so that no secret stands in a file.
+    """
+
+    path: Text | None = None
+    """A file of the project, or of an installed `package`."""
     package: str | None = None
+    folder: Text | None = None
+    """A folder to which files are added; each is ingested once, in order of their names."""
+    url: Text | None = None
+    """`http(s)://`, `s3://` or another fsspec scheme, or a SQLAlchemy URL with a `query`."""
+    query: Text | None = None
+    served: bool = False
+    """The rows that the running service answered: key, time and features as they were sent."""
+    format: Literal["csv", "parquet", "jsonl", "excel"] | None = None
+    """By the ending of the name unless it is given; gz and zip are looked into."""
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    quote: str = Field(default='"', min_length=1, max_length=1)
+    encoding: Text = "utf-8"
+    """Of text; a byte order mark goes before it."""
+    sheet: str | None = None
+    """Of an Excel file; the first one unless it is given."""
+    max_mb: int = Field(default=4096, ge=1, le=1_048_576)
+    """Largest size, unpacked: more is taken for an accident or a bomb."""
 
 
 class Link(Section):
     """A many-to-one join of the main table to `table`; fan-out is an error.
 
     `on` maps columns of the linked rows to columns of `table`; `columns` maps columns of
-    `table` to their names in the result.
+    `table` to their names in the result. `as_of` maps one time column to one of `table`: the
+    newest row at or before that time is taken, never a later one.
     """
 
     table: str
-    on: dict[str, str] = Field(min_length=1)
+    on: dict[str, str] = {}
+    as_of: dict[str, str] = Field(default={}, max_length=1)
+    within_hours: float | None = Field(default=None, gt=0)
+    """How old an as-of partner may be."""
+    one_to_one: bool = False
+    """No row of `table` may be the partner of two."""
+    min_match: float = Field(default=0, ge=0, le=1)
+    """Smallest share of rows with a partner; below it the run stops."""
     columns: dict[str, str] = Field(min_length=1)
 
 
@@ -62,17 +91,25 @@ class Data(Section):
 
     sources: dict[str, Source] = Field(min_length=1)
     main: str
-    key: tuple[str, ...] = Field(min_length=1)
-    time: str
+    key: tuple[str, ...] = ()
+    """Columns that identify a row; without any a row is identified by all of its values."""
+    time: str | None = None
+    """When a row happened; without it rows are held out by the hash of their key."""
     links: tuple[Link, ...] = ()
 
 
 class Label(Section):
-    """Binary label: `column > above`; rows where the column is missing have no label."""
+    """What is predicted: an expression over columns, such as `arr_delay > 15` or `price`.
 
-    column: str
-    above: float
-    known_after_days: int = Field(ge=0, le=366)
+    Rows where a column of the expression is missing have no label. `late` labels are delivered
+    apart from the rows, by key: `retrue labels import` and the service's `/feedback` take them, and
+    they stand in the column `late_label`, as they were known at the time of training.
+    """
+
+    task: Literal["binary", "multiclass", "regression"] = "binary"
+    expression: Text
+    known_after_days: int = Field(default=0, ge=0, le=366)
+    late: bool = False
 
 
 class Features(Section):
@@ -80,14 +117,38 @@ class Features(Section):
 
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
+    """Times, taken apart: year, month, day, weekday, hour, day of the year, seconds since 1970."""
+    text: tuple[str, ...] = ()
+    """Free text, as counts of hashed character n-grams."""
+
+
+class Processing(Section):
+    """What is done to features before the model sees them; fitted on the training part only."""
+
+    fill: dict[str, Literal["median", "mean", "most_frequent"] | float | str] = {}
+    """For a numeric feature a rule or a number, for a categorical one a text or most_frequent."""
+    flag_missing: tuple[str, ...] = ()
+    """Numeric features that get a second column: 1.0 where the value was missing."""
+    clip: dict[str, tuple[float, float]] = {}
+    """Numeric features cut off at two quantiles of the training part, such as [0.001, 0.999]."""
+    rare_below: int = Field(default=0, ge=0)
+    """Categories with fewer training rows than this become one; unseen ones join it."""
+    text_buckets: int = Field(default=64, ge=2, le=4096)
+    """Columns that a text feature becomes."""
 
 
 class Training(Section):
-    """What to fit, on which time span (`start` inclusive, `until` exclusive, UTC dates)."""
+    """What to fit, on which time span (`start` inclusive, `until` exclusive, UTC dates).
 
-    start: date
-    until: date
-    holdout_days: int = Field(ge=1, le=366)
+    Without a time column all rows are used and a share of them is held out.
+    """
+
+    start: date = date.min
+    until: date = date.max
+    holdout_days: int = Field(default=28, ge=1, le=366)
+    holdout_share: float = Field(default=0.2, gt=0, lt=1)
+    class_weights: Literal["none", "balanced"] = "none"
     num_boost_round: int = Field(ge=1, le=10_000)
     seed: int = Field(ge=0, le=2**31 - 1)
     num_threads: int = Field(default=2, ge=1, le=256)
@@ -97,7 +158,8 @@ class Training(Section):
 class Gate(Section):
     """Evidence asked of a challenger: the lower bound of its gain must clear `min_gain`."""
 
-    metric: Literal["log_loss", "auc"] = "log_loss"
+    metric: Literal["log_loss", "auc", "squared_error"] = "log_loss"
+    """log_loss of classes, auc of two classes, squared_error of a regression."""
     min_gain: float = Field(default=0.0, ge=0, le=1)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     resamples: int = Field(default=500, ge=100, le=100_000)
@@ -134,7 +196,13 @@ class Problem(Section):
     data: Data
     label: Label
     features: Features
+    processing: Processing = Processing()
     training: Training
     gate: Gate = Gate()
     serving: Serving = Serving()
     drift: Drift = Drift()
+
+    @property
+    def listens(self) -> bool:
+        """Whether rows or labels come through the running service."""
+        return self.label.late or any(source.served for source in self.data.sources.values())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrue import bundles, gate, lake, pages, tracking, training
+from retrue import bundles, gate, lake, pages, splits, tracking, training
 from retrue.problems import problem_sha256
 from retrue.refs import BundleRef, DataRef, ModelRef
 
@@ -33,15 +33,17 @@ def fit_bundle(problem: Problem, data: DataRef, made_by: Mapping[str, str]) -> B
     """Fit on the data version's training span and write the bundle."""
     frame = _frame(problem, data)
     until = date.fromisoformat(data.until)
-    parts = training.split(frame, problem, until)
+    parts = splits.split(frame, problem, until)
     fitted = training.fit(parts, problem)
-    reference = frame[frame[problem.data.time] >= training.midnight(problem.training.start)]
+    reference = frame
+    if problem.data.time is not None:
+        reference = frame[frame[problem.data.time] >= splits.midnight(problem.training.start)]
     return bundles.write_bundle(
         problem,
         data,
         fitted,
         reference,
-        {**made_by, "trained_before": parts.cut.isoformat()},
+        {**made_by, "trained_before": "" if parts.cut is None else parts.cut.isoformat()},
     )
 
 
@@ -50,25 +52,25 @@ def judge(
 ) -> Verdict:
     """Evidence for or against promotion, from the hold-out neither model was fitted on.
 
-    A first model has no champion to beat and is held against no skill: the training part's share
-    of positives for every row. Where the champion was fitted on rows of this hold-out the figures
-    would flatter it, so the challenger is refused without any.
+    A first model has no champion to beat and is held against no skill: the training part's shares
+    of the classes, or its mean, for every row. Where the champion was fitted on rows of this
+    hold-out the figures would flatter it, so the challenger is refused without any.
     """
-    parts = training.split(_frame(problem, data), problem, date.fromisoformat(data.until))
-    y = training.target(parts.holdout, problem)
-    days = parts.holdout[problem.data.time].dt.floor("D").to_numpy()
-    ours = bundles.score_with(challenger, parts.holdout)
+    parts = splits.split(_frame(problem, data), problem, date.fromisoformat(data.until))
+    y = splits.target(parts.holdout, problem, parts.classes)
+    days = splits.blocks(parts.holdout, problem)
+    ours = bundles.score_with(challenger, parts.holdout, parts.classes)
     if champion is None:
-        base_rate = float(training.target(parts.train, problem).mean())
-        return gate.against_no_skill(y, ours, base_rate, days, problem.gate, problem.training.seed)
+        no_skill = bundles.read_metrics(challenger)["no_skill"]
+        return gate.against_no_skill(y, ours, no_skill, days, problem.gate, problem.training.seed)
     fitted_before = bundles.read_manifest(champion.bundle)["trained_before"]
-    if fitted_before > parts.cut.isoformat():
+    if parts.cut is not None and fitted_before > parts.cut.isoformat():
         why = (
             f"the champion was fitted on rows until {fitted_before[:10]}, this hold-out starts on"
             f" {parts.cut.date()}; use a later `until`"
         )
         return gate.refused(problem.gate, len(parts.holdout), len(np.unique(days)), why)
-    theirs = bundles.score_with(champion.bundle, parts.holdout)
+    theirs = bundles.score_with(champion.bundle, parts.holdout, parts.classes)
     return gate.compare(y, theirs, ours, days, problem.gate, problem.training.seed)
 
 
@@ -91,11 +93,12 @@ def register(
     run_id = tracking.log_run(
         bundle,
         data,
+        tables=lake.pins(data),
         parameters={
             **problem.training.model_dump(mode="json", exclude={"params"}),
             **problem.training.params,
             "until": data.until,
-            "features": len(problem.features.numeric) + len(problem.features.categorical),
+            "features": sum(len(names) for _, names in problem.features),
             "config_sha256": problem_sha256(problem),
         },
         metrics={**stored["metrics"], **_gate_metrics(verdict)},
@@ -117,13 +120,8 @@ def _gate_metrics(verdict: Verdict) -> dict[str, float]:
 
 
 def _frame(problem: Problem, data: DataRef) -> pd.DataFrame:
-    """Only the columns that a training reads, in time order."""
-    columns = [
-        problem.data.time,
-        problem.label.column,
-        *problem.features.numeric,
-        *problem.features.categorical,
-    ]
-    return lake.read_version(data, columns=columns).sort_values(
-        problem.data.time, kind="stable", ignore_index=True
-    )
+    """Only the columns that a training reads, in time order, or that of the version."""
+    frame = lake.read_version(data, columns=splits.needed_columns(problem))
+    if problem.data.time is None:
+        return frame
+    return frame.sort_values(problem.data.time, kind="stable", ignore_index=True)

@@ -50,11 +50,12 @@ def compare(
     Parameters
     ----------
     y : array-like, shape (n_rows,)
-        Labels 0 or 1.
-    champion, challenger : array-like, shape (n_rows,)
-        Probabilities of label 1.
+        Labels 0 or 1, numbers of classes, or the values of a regression.
+    champion, challenger : array-like, shape (n_rows,) or (n_rows, n_classes)
+        Probabilities of label 1 or of each class, or predicted values.
     days : array-like, shape (n_rows,)
-        The day of each row: anything sortable without nulls.
+        The day of each row, or another block of rows that belong together: anything sortable
+        without nulls.
     gate : Gate
         Metric, minimal gain, confidence and number of resamples.
     seed : int
@@ -73,29 +74,31 @@ def compare(
     try:
         if day.shape != labels.shape:
             return refused(gate, len(labels), n_days, f"{len(labels)} labels, {len(day)} days")
-        truth, old = metrics.checked(labels, champion)
-        _, new = metrics.checked(labels, challenger)
+        truth, old = metrics.checked(labels, champion, gate.metric)
+        _, new = metrics.checked(labels, challenger, gate.metric)
     except TrainingError as error:
         return refused(gate, len(labels), n_days, str(error))
     if n_days < MIN_DAYS:
         why = f"{n_days} labelled days are fewer than {MIN_DAYS}"
         return refused(gate, len(labels), n_days, why)
-    if truth.min() == truth.max():
+    if gate.metric != "squared_error" and truth.min() == truth.max():
         why = f"all {len(truth)} labels are {int(truth[0])}: nothing to tell apart"
         return refused(gate, len(labels), n_days, why)
 
     code = np.unique(day, return_inverse=True)[1].astype(np.intp)
-    order = np.lexsort((new, old, truth, code))  # Sums in one order: the same bits for any order.
-    code, truth, old, new = code[order], truth[order], old[order], new[order]
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(n_days, np.full(n_days, 1 / n_days), size=gate.resamples)
     counts = np.vstack([np.ones(n_days), draws.astype(np.float64)])  # First the sample itself.
-    if gate.metric == "log_loss":
-        before, after = (_log_losses(truth, score, code, counts) for score in (old, new))
-        gains = before - after
-    else:
-        before, after = (_aucs(truth, score, code, counts) for score in (old, new))
+    if gate.metric == "auc":
+        order = np.lexsort((new, old, truth, code))  # Sums in one order: the same bits for any.
+        code, truth = code[order], truth[order]
+        before, after = (_aucs(truth, score[order], code, counts) for score in (old, new))
         gains = after - before
+    else:
+        losses = [metrics.row_losses(gate.metric, truth, score) for score in (old, new)]
+        order = np.lexsort((losses[1], losses[0], code))
+        before, after = (_means(loss[order], code[order], counts) for loss in losses)
+        gains = before - after
     tail = (1 - gate.confidence) / 2
     lower, upper = (float(q) for q in np.quantile(gains[1:], [tail, 1 - tail]))
     if not np.isfinite([lower, upper]).all():
@@ -124,13 +127,18 @@ def compare(
 def against_no_skill(
     y: npt.ArrayLike,
     challenger: npt.ArrayLike,
-    train_rate: float,
+    train_rate: npt.ArrayLike,
     days: npt.ArrayLike,
     gate: Gate,
     seed: int,
 ) -> Verdict:
-    """Judge a first model: as `compare`, against the constant score `train_rate` (0 to 1)."""
-    constant = np.full(len(np.asarray(y)), train_rate, dtype=np.float64)
+    """Judge a first model: as `compare`, against the same score for every row.
+
+    `train_rate` is that score: the training part's share of label 1, its shares of the classes
+    (n_classes,), or its mean.
+    """
+    rate = np.asarray(train_rate, dtype=np.float64)
+    constant = np.broadcast_to(rate, (len(np.asarray(y)), *rate.shape))
     return compare(y, constant, challenger, days, gate, seed)
 
 
@@ -151,9 +159,9 @@ def refused(gate: Gate, n_rows: int, n_days: int, why: str) -> Verdict:
     )
 
 
-def _log_losses(y: Array, score: Array, day: Ints, counts: Array) -> Array:
-    """Log loss under each row of day counts: (n_resamples, n_days) -> (n_resamples,)."""
-    sums = np.bincount(day, weights=metrics.row_log_loss(y, score))
+def _means(loss: Array, day: Ints, counts: Array) -> Array:
+    """Mean loss under each row of day counts: (n_resamples, n_days) -> (n_resamples,)."""
+    sums = np.bincount(day, weights=loss)
     return np.asarray((counts @ sums) / (counts @ np.bincount(day)), dtype=np.float64)
 
 

@@ -60,10 +60,15 @@ def check_golden(ref: ServingRef, bundle: BundleRef) -> int:
         expected = f"{len(golden.scores)} scores"
         raise DeployError(expected, str(len(scores)), where, remedy)
     for row, (found, wanted) in enumerate(zip(scores, golden.scores, strict=True)):
-        if struct.pack("<d", found) != struct.pack("<d", wanted):
+        if _bits(found) != _bits(wanted):
             expected = f"score {wanted!r} for golden row {row}"
             raise DeployError(expected, repr(found), where, remedy)
     return len(scores)
+
+
+def _bits(score: Any) -> bytes:
+    scores = score if isinstance(score, list) else [score]
+    return struct.pack(f"<{len(scores)}d", *scores)
 
 
 def _request(

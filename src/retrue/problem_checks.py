@@ -2,54 +2,137 @@
 
 import difflib
 from collections.abc import Iterable
+from datetime import date
 
-from retrue.config import Problem
+from retrue.config import Problem, Source
+from retrue.errors import ConfigError
+from retrue.labelling import label_expression
 
 Loc = tuple[str | int, ...]
 Fault = tuple[Loc, str, str, str]
 
+LATE_LABEL = "late_label"
+"""Column of linked rows that holds labels delivered apart from them."""
+
 _CRON_FIELDS = 5
+_METRICS = {
+    "binary": ("log_loss", "auc"),
+    "multiclass": ("log_loss",),
+    "regression": ("squared_error",),
+}
 
 
 def cross_checks(problem: Problem) -> Iterable[Fault]:
     """Yield (key, expected, found, remedy) for each name, span or bound that does not fit."""
     data = problem.data
     sources = list(data.sources)
+    for name, source in data.sources.items():
+        yield from _source(("data", "sources", name), source)
     if data.main not in sources:
         yield _unknown(("data", "main"), data.main, sources)
     produced: set[str] = set()
     for i, link in enumerate(data.links):
+        here: Loc = ("data", "links", i)
         if link.table not in sources:
-            yield _unknown(("data", "links", i, "table"), link.table, sources)
+            yield _unknown((*here, "table"), link.table, sources)
+        if not link.on and not link.as_of:
+            yield here, "on, as_of or both", "neither", "say how the rows find their partner"
+        if link.within_hours is not None and not link.as_of:
+            yield (*here, "within_hours"), "as_of beside it", "none", "remove it, or add as_of"
         for column, target in link.columns.items():
             if target in produced or target in data.key or target == data.time:
-                loc: Loc = ("data", "links", i, "columns", column)
+                loc = (*here, "columns", column)
                 yield loc, "a new name", f"{target}, already taken", "choose another name"
             produced.add(target)
+    yield from _label(problem)
     yield from _features(problem)
+    yield from _processing(problem)
     yield from _spans(problem)
+
+
+def _source(loc: Loc, source: Source) -> Iterable[Fault]:
+    given = [name for name in ("path", "folder", "url", "served") if getattr(source, name)]
+    if len(given) != 1:
+        found = " and ".join(given) or "none"
+        yield loc, "one of path, folder, url or served", found, "say where the table comes from"
+    if source.package and not source.path:
+        yield (*loc, "package"), "a path in the package", "none", "add path"
+    if source.query and not source.url:
+        yield (*loc, "query"), "the url of a database", "none", "add url"
+
+
+def _label(problem: Problem) -> Iterable[Fault]:
+    loc: Loc = ("label", "expression")
+    try:
+        read = label_expression.columns(problem.label.expression)
+    except ConfigError as error:
+        yield loc, error.expected, f"{error.found} in {problem.label.expression!r}", error.remedy
+        return
+    if LATE_LABEL in read and not problem.label.late:
+        yield loc, "label.late: true", f"{LATE_LABEL} without it", "add late: true"
+    if problem.label.late and not problem.data.key:
+        yield ("label", "late"), "a data.key to join labels by", "none", "name the key's columns"
+    metric = problem.gate.metric
+    if metric not in _METRICS[problem.label.task]:
+        expected = f"{' or '.join(_METRICS[problem.label.task])} for {problem.label.task}"
+        yield ("gate", "metric"), expected, metric, "name one of them"
 
 
 def _features(problem: Problem) -> Iterable[Fault]:
     features = problem.features
-    if not features.numeric and not features.categorical:
+    if not any(names for _, names in features):
         yield ("features",), "at least one feature", "none", "name numeric or categorical columns"
+    try:
+        label = label_expression.columns(problem.label.expression)
+    except ConfigError:
+        label = ()
     seen: set[str] = set()
-    for group in ("numeric", "categorical"):
-        for i, name in enumerate(getattr(features, group)):
+    for group, names in features:
+        for i, name in enumerate(names):
             loc: Loc = ("features", group, i)
             if name in seen:
                 yield loc, "each feature once", f"{name} again", "remove one of the two"
-            if name == problem.label.column:
+            if name in label:
                 yield loc, "no leak", f"the label's column {name}", "remove it from the features"
-            if name == problem.data.time:
+            if name == problem.data.time and group != "dates":
                 yield loc, "a number or a category", f"the time column {name}", "remove it"
             seen.add(name)
+
+
+def _processing(problem: Problem) -> Iterable[Fault]:
+    features, processing = problem.features, problem.processing
+    for key, names, known in (
+        ("fill", processing.fill, (*features.numeric, *features.categorical)),
+        ("flag_missing", processing.flag_missing, features.numeric),
+        ("clip", processing.clip, features.numeric),
+    ):
+        for name in names:
+            if name not in known:
+                loc: Loc = ("processing", key)
+                remedy = did_you_mean(name, known) or "name it there, or remove it"
+                yield loc, f"features that {key} fits ({', '.join(known)})", name, remedy
+    for name, (low, high) in processing.clip.items():
+        if not 0 <= low < high <= 1:
+            found = f"[{low:g}, {high:g}]"
+            yield ("processing", "clip", name), "two quantiles, 0 <= a < b <= 1", found, "mend them"
+    for name, value in processing.fill.items():
+        is_rule = value in ("median", "mean")
+        if name in features.numeric and isinstance(value, str) and not is_rule:
+            yield ("processing", "fill", name), "median, mean or a number", value, "name one"
+        if name in features.categorical and (is_rule or not isinstance(value, str)):
+            yield ("processing", "fill", name), "most_frequent or a text", str(value), "name one"
+    if problem.training.class_weights != "none" and problem.label.task == "regression":
+        loc = ("training", "class_weights")
+        yield loc, "none for a regression", problem.training.class_weights, "remove it"
 
 
 def _spans(problem: Problem) -> Iterable[Fault]:
     training = problem.training
     days = (training.until - training.start).days
+    if problem.data.time is not None and training.until == date.max:
+        yield ("training", "until"), "a date, as there is a data.time", "none", "add it"
+    if problem.data.time is not None and training.start == date.min:
+        yield ("training", "start"), "a date, as there is a data.time", "none", "add it"
     if days <= 0:
         found = f"{training.until} (start is {training.start})"
         yield ("training", "until"), "a date after training.start", found, "move one of the two"

@@ -91,7 +91,7 @@ def make_problem(port: int) -> Problem:
             "key": ["flight"],
             "time": "time",
         },
-        "label": {"column": "delay", "above": 15, "known_after_days": 1},
+        "label": {"expression": "delay > 15", "known_after_days": 1},
         "features": {"numeric": ["temp", "wind"]},
         "training": {
             "start": date(2013, 1, 1),

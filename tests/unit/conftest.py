@@ -37,7 +37,7 @@ data:
     - table: weather
       on: {at: hour}
       columns: {wind: wind}
-label: {column: delay, above: 5, known_after_days: 1}
+label: {expression: delay > 5, known_after_days: 1}
 features:
   numeric: [amount, shop_size, wind]
   categorical: [shop, shop_kind]

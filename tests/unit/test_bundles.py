@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from retrue import bundles, training
+from retrue import bundles, splits, training
 from retrue.config import Problem
 from retrue.errors import BundleError
 from retrue.refs import BundleRef, DataRef
@@ -43,7 +43,7 @@ def write(problem: Problem, frame: pd.DataFrame) -> BundleRef:
         n_rows=len(frame),
         until=UNTIL.isoformat(),
     )
-    fitted = training.fit(training.split(frame, problem, UNTIL), problem)
+    fitted = training.fit(splits.split(frame, problem, UNTIL), problem)
     return bundles.write_bundle(problem, data, fitted, frame, MADE_BY)
 
 

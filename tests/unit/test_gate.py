@@ -77,8 +77,11 @@ def test_the_order_of_rows_changes_no_bit(metric: str, seed: int) -> None:
 def test_resamples_agree_with_the_metric_on_rows_repeated_by_day(metric: str) -> None:
     y, score, _, days = sample(3, 150, 6)
     counts = np.random.default_rng(0).multinomial(6, [1 / 6] * 6, size=10).astype(float)
-    by_counts = {"log_loss": gate._log_losses, "auc": gate._aucs}[metric]
-    found = by_counts(y, np.round(score, 2), days.astype(np.intp), counts)
+    day = days.astype(np.intp)
+    if metric == "auc":
+        found = gate._aucs(y, np.round(score, 2), day, counts)
+    else:
+        found = gate._means(metrics.row_log_loss(y, np.round(score, 2)), day, counts)
     for row, value in zip(counts, found, strict=True):
         times = row[days.astype(int)].astype(int)
         repeated = [np.repeat(x, times) for x in (y, np.round(score, 2))]

@@ -28,7 +28,7 @@ def test_the_flights_definition_loads_by_name_and_by_path() -> None:
     ("old", "new", "words"),
     [
         ("  seed: 7", "  sed: 7", ["yaml:", "training.sed", "unknown key sed", "mean seed?"]),
-        ("label: {column", "lable: {column", ["lable", "did you mean label?"]),
+        ("label: {expr", "lable: {expr", ["lable", "did you mean label?"]),
         ("    - table: shops", "    - tabel: shops", ["data.links.0.tabel", "did you mean table?"]),
         ("  seed: 7", "  seed: '7'", ["training.seed", "a valid integer", "'7'"]),
         ("  seed: 7", "  seed: true", ["training.seed", "a valid integer", "True"]),
@@ -47,8 +47,19 @@ def test_the_flights_definition_loads_by_name_and_by_path() -> None:
         ("  seed: 7", "  seed: !!python/name:os.system", ["a plain value", "tag"]),
         ("  seed: 7", "  seed: &s 7\n  num_threads: *s", ["yaml:38", "an alias"]),
         ("  seed: 7", f"  seed: {'9' * 5000}", ["yaml:37", "a plain value"]),
-        ("above: 5", "above: 1e999", ["label.above", "valid number", "'1e999'"]),
-        ("  holdout_days: 5\n", "", ["training", "the key holdout_days", "found nothing"]),
+        ("delay > 5", "delay >", ["label.expression", "invalid syntax", "use columns"]),
+        ("delay > 5", "exec(delay)", ["label.expression", "call", "use columns"]),
+        ("delay > 5", "late_label > 5", ["label.expression", "label.late: true"]),
+        ("delay > 5, known", "delay, task: regression, known", ["gate.metric", "squared_error"]),
+        ("{path: visits.csv}", "{path: v.csv, folder: in}", ["sources.visits", "path and folder"]),
+        ("{path: visits.csv}", "{query: select 1}", ["sources.visits", "found none"]),
+        ("on: {shop: code}", "within_hours: 3", ["links.0", "on, as_of or both"]),
+        ("  until: 2024-01-20\n", "", ["training.until", "a date"]),
+        ("training:", "processing: {clip: {wnd: [0, 1]}}\ntraining:", ["did you mean wind?"]),
+        ("training:", "processing: {clip: {wind: [1, 0]}}\ntraining:", ["two quantiles"]),
+        ("training:", "processing: {fill: {wind: low}}\ntraining:", ["median, mean or a num"]),
+        ("training:", "processing: {fill: {shop: mean}}\ntraining:", ["most_frequent or"]),
+        ("  num_boost_round: 10\n", "", ["training", "the key num_boost_round", "found nothing"]),
     ],
 )
 def test_a_wrong_definition_is_refused_in_one_line(
@@ -66,10 +77,10 @@ def test_a_wrong_definition_is_refused_in_one_line(
 
 
 def test_the_line_named_is_the_line_of_the_fault(small: "Small") -> None:
-    path = small.replace("configs/visits.yaml", "above: 5", "above: five")
-    line = next(i for i, text in enumerate(path.read_text().splitlines(), 1) if "five" in text)
+    path = small.replace("configs/visits.yaml", "seed: 7", "seed: seven")
+    line = next(i for i, text in enumerate(path.read_text().splitlines(), 1) if "seven" in text)
 
-    with pytest.raises(ConfigError, match=f"visits.yaml:{line} label.above: expected a valid num"):
+    with pytest.raises(ConfigError, match=f"visits.yaml:{line} training.seed: expected a valid"):
         load_problem(path)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from retrue import training
+from retrue import splits, training
 from retrue.config import Problem
 from retrue.metrics import auc, log_loss
 from tests.unit.synthetic import learnable
@@ -22,22 +22,22 @@ def problem(small: "Small") -> Problem:
 
 
 @pytest.fixture
-def parts(problem: Problem) -> training.Split:
-    return training.split(learnable(), problem, UNTIL)
+def parts(problem: Problem) -> splits.Split:
+    return splits.split(learnable(), problem, UNTIL)
 
 
 def test_the_reported_metrics_are_those_of_the_stored_model(
-    parts: training.Split, problem: Problem
+    parts: splits.Split, problem: Problem
 ) -> None:
     fitted = training.fit(parts, problem)
     score = training.score(fitted.model_text, fitted.features, parts.holdout)
-    y = training.target(parts.holdout, problem)
+    y = splits.target(parts.holdout, problem)
     assert fitted.metrics["holdout_log_loss"] == pytest.approx(log_loss(y, score), abs=1e-12)
     assert fitted.metrics["holdout_auc"] == pytest.approx(auc(y, score), abs=1e-12)
 
 
 def test_the_curve_has_one_log_loss_a_round_and_ends_at_the_models(
-    parts: training.Split, problem: Problem
+    parts: splits.Split, problem: Problem
 ) -> None:
     fitted = training.fit(parts, problem)
     curve = fitted.curve["holdout_log_loss_by_round"]
@@ -47,6 +47,6 @@ def test_the_curve_has_one_log_loss_a_round_and_ends_at_the_models(
 
 
 def test_the_same_seed_gives_the_same_model_to_the_byte(
-    parts: training.Split, problem: Problem
+    parts: splits.Split, problem: Problem
 ) -> None:
     assert training.fit(parts, problem).model_text == training.fit(parts, problem).model_text

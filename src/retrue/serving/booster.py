@@ -8,7 +8,7 @@ from pathlib import Path
 
 from retrue.errors import BundleError
 from retrue.serving.bundle import Bundle
-from retrue.serving.encoding import encode
+from retrue.serving.encoding import encode, n_columns
 
 # C_API_DTYPE_FLOAT64, C_API_PREDICT_NORMAL and row-major, from LightGBM's c_api.h.
 _FLOAT64, _NORMAL, _ROW_MAJOR = 1, 0, 1
@@ -37,16 +37,19 @@ class Booster:
         and load in a child process first (`self_check`).
     n_features : int
         How many columns the rows have.
+    n_classes : int
+        How many scores a row has: 1, but for several classes.
 
     Raises
     ------
     BundleError
-        LightGBM refuses the text, or the model is of another width or has several outputs.
+        LightGBM refuses the text, or the model has other numbers of columns or scores.
     """
 
-    def __init__(self, model: bytes, n_features: int) -> None:
+    def __init__(self, model: bytes, n_features: int, n_classes: int = 1) -> None:
         path = os.fspath(_library_path())
         self._n_features = n_features
+        self._n_classes = n_classes
         self._parallel = ctypes.CDLL(path)
         # PyDLL keeps the interpreter lock: for a call of 10 us, giving it up costs more than the
         # call, and the thread that writes the log would take it for longer.
@@ -66,8 +69,8 @@ class Booster:
         if count.value != self._n_features:
             raise _refused(f"{self._n_features} features", f"{count.value} features")
         self._call("GetNumClasses", handle, ctypes.byref(count))
-        if count.value != 1:
-            raise _refused("one score a row", f"{count.value} scores a row")
+        if count.value != self._n_classes:
+            raise _refused(f"{self._n_classes} scores a row", f"{count.value}")
         return handle
 
     def _fast_config(self, handle: ctypes.c_void_p) -> ctypes.c_void_p:
@@ -85,7 +88,7 @@ class Booster:
         )
         return config
 
-    def predict(self, matrix: "array[float]") -> list[float]:
+    def predict(self, matrix: "array[float]") -> list[float] | list[list[float]]:
         """Score rows; safe from many threads.
 
         Parameters
@@ -95,8 +98,8 @@ class Booster:
 
         Returns
         -------
-        list of float
-            n scores.
+        list
+            n scores, or n lists of one score a class.
         """
         n_rows, rest = divmod(len(matrix), self._n_features)
         if rest or matrix.typecode != "d":
@@ -105,14 +108,14 @@ class Booster:
             return []
         address = matrix.buffer_info()[0]
         length = ctypes.c_int64()
-        if n_rows == 1:
+        if n_rows == 1 and self._n_classes == 1:
             score = ctypes.c_double()
             if self._predict_single(
                 self._single, address, ctypes.byref(length), ctypes.byref(score)
             ):
                 raise self._failure()
             return [score.value]
-        scores = array("d", bytes(8 * n_rows))
+        scores = array("d", bytes(8 * n_rows * self._n_classes))
         self._call(
             "PredictForMat",
             self._batch,
@@ -128,7 +131,9 @@ class Booster:
             ctypes.byref(length),
             ctypes.c_void_p(scores.buffer_info()[0]),
         )
-        return scores.tolist()
+        flat = scores.tolist()
+        k = self._n_classes
+        return flat if k == 1 else [flat[i : i + k] for i in range(0, len(flat), k)]
 
     def _call(self, name: str, *arguments: object) -> None:
         if getattr(self._parallel, f"LGBM_Booster{name}")(*arguments):
@@ -153,7 +158,8 @@ def self_check(bundle: Bundle) -> Booster:
         LightGBM refuses the model or a golden score differs.
     """
     features = bundle.signature.features
-    booster = Booster(bundle.model, len(features))
+    n_classes = len(bundle.signature.classes) or 1
+    booster = Booster(bundle.model, n_columns(features), n_classes)
     scores = booster.predict(encode(bundle.golden.rows, features))
     for number, (found, expected) in enumerate(zip(scores, bundle.golden.scores, strict=True)):
         if found != expected:

@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -39,21 +39,26 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 class Signature(msgspec.Struct, frozen=True):
-    """What a request must hold and how a score becomes a decision (score > threshold)."""
+    """What a request must hold and how a score becomes a decision.
+
+    Binary: score > threshold. Multiclass: the likeliest of `classes`. Regression: none.
+    """
 
     problem: str
     features: Annotated[list[Feature], msgspec.Meta(min_length=1)]
     key: list[str]
-    time: str
+    time: str | None
     threshold: float
     label: str
+    task: Literal["binary", "multiclass", "regression"] = "binary"
+    classes: list[str] = []
 
 
 class Golden(msgspec.Struct, frozen=True):
     """Rows with the scores that this model must give, bit for bit."""
 
     rows: list[dict[str, Scalar]]
-    scores: list[float]
+    scores: list[float | list[float]]
 
 
 class Bundle(msgspec.Struct, frozen=True):

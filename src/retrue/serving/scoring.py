@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -18,10 +19,14 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class Answer(msgspec.Struct):
-    """What a request gets, one entry a row; ids are null where the log was switched off."""
+    """What a request gets, one entry a row; ids are null where the log was switched off.
 
-    predictions: list[float]
-    decisions: list[int]
+    Binary: the probability, and 1 or 0. Multiclass: a probability for each class, and the text of
+    the likeliest. Regression: the value, and null.
+    """
+
+    predictions: list[float] | list[list[float]]
+    decisions: list[int] | list[str] | list[None]
     prediction_ids: list[str | None]
     model_version: int
 
@@ -42,13 +47,27 @@ class Scorer:
         rows = parse_rows(content)
         values = select_values(rows, self._plan)
         scores = self._booster.predict(encode_values(values, self._plan))
-        decisions = [int(score > self._signature.threshold) for score in scores]
-        if not is_logged:
-            no_ids: list[str | None] = [None] * len(scores)
-            return Answer(scores, decisions, no_ids, self._model_version), []
-        records = self._records(rows, values, scores, decisions, received_at_us)
-        ids: list[str | None] = [record.prediction_id for record in records]
-        return Answer(scores, decisions, ids, self._model_version), records
+        logged, decisions = self._decide(scores)
+        ids: list[str | None] = [None] * len(scores)
+        records: list[Record] = []
+        if is_logged:
+            records = self._records(rows, values, logged, decisions, received_at_us)
+            ids = [record.prediction_id for record in records]
+        return Answer(scores, self._said(decisions), ids, self._model_version), records
+
+    def _decide(self, scores: Any) -> tuple[list[float], list[int]]:
+        """Score and decision of each row as logged; a regression decides nothing, -1."""
+        if self._signature.task == "multiclass":
+            decisions = [row.index(max(row)) for row in scores]
+            return [row[at] for row, at in zip(scores, decisions, strict=True)], decisions
+        if self._signature.task == "regression":
+            return scores, [-1] * len(scores)
+        return scores, [int(score > self._signature.threshold) for score in scores]
+
+    def _said(self, decisions: list[int]) -> list[int] | list[str] | list[None]:
+        if self._signature.task == "multiclass":
+            return [self._signature.classes[at] for at in decisions]
+        return decisions if self._signature.task == "binary" else [None] * len(decisions)
 
     def _records(
         self,
@@ -65,7 +84,7 @@ class Scorer:
             Record(
                 f"{prefix}{random.getrandbits(72):018x}",
                 received_at_us,
-                _event_time(row.get(time_column)) or _received_time(received_at_us),
+                _event_time(row.get(time_column or "")) or _received_time(received_at_us),
                 self._key(row),
                 _ENCODER.encode(dict(zip(names, features, strict=True))).decode(),
                 score,
