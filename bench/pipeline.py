@@ -26,7 +26,7 @@ from rich.table import Table
 from bench.clock import Sample, cold_and_warm, cpu_s_of
 from retrue import processes, stack
 from retrue.problems import load_problem
-from retrue.source_files import source_path
+from retrue.sources.source_files import source_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

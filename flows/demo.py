@@ -18,8 +18,8 @@ from retrue.files import write_atomically
 from retrue.home import home
 from retrue.ledger import Retraining
 from retrue.problems import load_problem
+from retrue.splits import midnight
 from retrue.story import Story
-from retrue.training import midnight
 
 PROBLEM = "flights"
 EDGES = (

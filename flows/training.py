@@ -13,6 +13,7 @@ from retrue.problems import load_problem
 from retrue.refs import DataRef, ModelRef
 from tasks import data as data_tasks
 from tasks import models as model_tasks
+from tasks import monitoring as monitoring_tasks
 
 
 class Trained(BaseModel):
@@ -46,6 +47,8 @@ def train(problem: ProblemName = "flights", until: TrainUntil = None) -> Trained
     `until`: `training.until` of the configuration.
     """
     config = load_problem(problem)
+    if config.listens:
+        monitoring_tasks.collect(problem)
     sources = data_tasks.ingest(config)
     import_ahead()
     data = data_tasks.validate_and_link(config, sources, until or config.training.until)

@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import get_run_logger, task
 from prefect.cache_policies import INPUTS, NO_CACHE, TASK_SOURCE
 
-from retrue import experiment, pages, provenance, service
+from retrue import bundles, checkpoint, experiment, pages, provenance, service
 from retrue.config import Problem
 from retrue.gate import Verdict
 from retrue.refs import BundleRef, DataRef, ModelRef
@@ -21,7 +21,9 @@ from tasks.retries import is_transient
 )
 def fit(problem: Problem, data: DataRef, made_by: dict[str, str]) -> BundleRef:
     """Fit and bundle a model; the same data, configuration, code and lock: the stored one."""
-    return experiment.fit_bundle(problem, data, made_by)
+    bundle = experiment.fit_bundle(problem, data, made_by)
+    publish(checkpoint.markdown(bundles.read_checkpoint(bundle)), "processing", problem.name)
+    return bundle
 
 
 @task(cache_policy=NO_CACHE)

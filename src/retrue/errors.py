@@ -29,8 +29,12 @@ class RetrueError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        """One line: where, what was expected, what was found, what to do."""
-        return f"{self.where}: expected {self.expected}, found {self.found}; {self.remedy}"
+        r"""One line: where, what was expected, what was found, what to do.
+
+        What no terminal shows, such as a NUL in a damaged name, is written as `\x00`.
+        """
+        text = f"{self.where}: expected {self.expected}, found {self.found}; {self.remedy}"
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class ConfigError(RetrueError):

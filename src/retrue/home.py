@@ -10,7 +10,10 @@ def home() -> Path:
 
 
 def lake_dir(problem: str) -> Path:
-    """Delta tables of one problem: `data`, `quarantine`, `predictions`."""
+    """Delta tables of one problem, and its pages.
+
+    `data` (linked), `tables/` and `batches/` (sources), `quarantine`, `predictions`, `labels`.
+    """
     return home() / "lake" / problem
 
 

@@ -1,30 +1,25 @@
-"""From delivered files to an immutable data version: read, validate, link, validate, write."""
+"""From delivered tables to an immutable data version: validate, link, validate, write."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from retrue import expectations_process
-from retrue.acquisition import Sources, column_kinds, read_source, read_sources
+from retrue import expectations_process, ingestion, lake, quarantine, validation_page
+from retrue.checking import Checked, check, key_hashes
 from retrue.config import Problem
 from retrue.errors import DataError
-from retrue.faults import fault_rows
-from retrue.lake import append_quarantine, write_version
-from retrue.linking import Linked, known_before, link
+from retrue.ingestion import Ingested
+from retrue.labelling import labels
+from retrue.linking import known_before, link
+from retrue.matches import Matches
 from retrue.problems import problem_sha256
-from retrue.refs import DataRef, SourcesRef
-from retrue.validation import Validation, validate
-
-
-@dataclass(frozen=True)
-class Checked:
-    """Tables without the rows set aside, what the suites said, and the faults found."""
-
-    tables: dict[str, pd.DataFrame]
-    validations: tuple[Validation, ...]
-    faults: pd.DataFrame
+from retrue.refs import DataRef, SourcesRef, TablePin
+from retrue.sources.acquisition import read_sources
+from retrue.validation import Validation, ValidationError
 
 
 @dataclass(frozen=True)
@@ -36,15 +31,36 @@ class Prepared:
     match_rates: dict[str, float]
     n_set_aside: int
     """Rows set aside in this version, whether or not the quarantine knew them already."""
-    sources_sha256: dict[str, str]
+    tables: dict[str, TablePin]
+
+
+@dataclass
+class _Tally:
+    """What adds up over the parts of the main table."""
+
+    validations: list[Validation] = field(default_factory=list)
+    faults: list[pd.DataFrame] = field(default_factory=list)
+    matches: Matches = field(default_factory=Matches)
+    n_set_aside: int = 0
+
+    def add(self, checked: Checked) -> pd.DataFrame:
+        self.validations.append(checked.validation)
+        self.n_set_aside += checked.n_set_aside
+        if len(checked.faults):
+            self.faults.append(checked.faults)
+        return checked.frame
+
+    def all_faults(self) -> pd.DataFrame:
+        empty = pd.DataFrame(columns=quarantine.QUARANTINE.names)
+        return pd.concat(self.faults, ignore_index=True) if self.faults else empty
 
 
 # What `ingest` parsed, until `prepare` takes it: the same process need not parse it again.
-_ingested: dict[str, Sources] = {}
+_ingested: dict[str, Ingested] = {}
 
 
 def ingest(problem: Problem, root: Path) -> SourcesRef:
-    """Read every source whole, and name what was read by its content.
+    """Read every source whole, take in new batches, and name what was read by its content.
 
     Raises
     ------
@@ -52,9 +68,9 @@ def ingest(problem: Problem, root: Path) -> SourcesRef:
         If a file is missing, damaged, or lacks a column the definition needs.
     """
     expectations_process.start()  # it has its imports to do meanwhile
-    sources = read_sources(problem, root)
-    _ingested[problem.name] = sources
-    return SourcesRef(problem=problem.name, sha256=sources.sha256)
+    ingested = ingestion.read(problem, root)
+    _ingested[problem.name] = ingested
+    return SourcesRef(problem=problem.name, sha256=ingested.sha256)
 
 
 def prepare(
@@ -71,27 +87,66 @@ def prepare(
     root : Path
         The project folder: relative source paths and `expectations/` start here.
     ingested : SourcesRef, optional
-        What `ingest` read; default: whatever the files hold now.
+        What `ingest` read; default: whatever the sources hold now.
 
     Returns
     -------
     Prepared
-        The same files, definition and date give the same version, and each fault is in the
+        The same deliveries, definition and date give the same version, and each fault is in the
         quarantine once, however often and wherever an earlier run was killed.
 
     Raises
     ------
     DataError
-        If a file, a table or the linked table is refused; earlier versions are untouched.
+        If a source, a table or the linked table is refused; earlier versions are untouched.
     """
-    sources = _ingested.pop(problem.name, None) or read_sources(problem, root)
-    if ingested is not None and sources.sha256 != ingested.sha256:
-        sources = read_sources(problem, root)
-        _insist_same(sources, ingested)
-    checked = check_sources(problem, sources, until, root)
-    linked = link(checked.tables, problem)
-    whole = check_linked(problem, linked, until, root)
-    return store(problem, sources, checked, linked, whole, until=until)
+    tally = _Tally()
+    try:
+        prepared = _prepare(problem, until, root, ingested, tally)
+    except ValidationError as error:
+        raise validation_page.stopped(problem.name, error, tally.validations) from error
+    validation_page.write_page(problem.name, prepared)
+    return prepared
+
+
+def _prepare(
+    problem: Problem, until: date, root: Path, ingested: SourcesRef | None, tally: _Tally
+) -> Prepared:
+    days = ingestion.span_days(problem, until)
+    given = _ingested.pop(problem.name, None) or ingestion.read(problem, root)
+    if ingested is not None and given.sha256 != ingested.sha256:
+        given = ingestion.read(problem, root)
+        _insist_same(given, ingested)
+    sides = {
+        name: ingestion.whole(problem, given, name)
+        for name in problem.data.sources
+        if name != problem.data.main
+    }
+    released = quarantine.released(problem.name)
+    for name, frame in known_before(sides, problem, until).items():
+        path = given.delivered[name].path if name in given.delivered else None
+        seen = np.empty(0, np.uint64) if name in given.batched else None
+        sides[name] = tally.add(
+            check(problem, name, frame, root, days, path=path, released=released, earlier=seen)
+        )
+    pins: dict[str, TablePin] = {}
+
+    def meta() -> dict[str, object]:
+        tally.matches.insist_enough(problem.data)
+        pins.update(ingestion.pin(problem, given))
+        return {
+            "problem_sha256": problem_sha256(problem),
+            "tables": {name: one.model_dump() for name, one in pins.items()},
+            "match_rates": tally.matches.match_rates,
+            "n_set_aside": tally.n_set_aside,
+        }
+
+    linked = _linked_parts(problem, given, sides, tally, until, root, released)
+    ref = lake.write_parts(problem.name, linked, problem.data.key, until.isoformat(), meta)
+    faults = tally.all_faults().assign(until=ref.until, data_sha256=ref.sha256)
+    quarantine.append_quarantine(problem.name, faults)
+    rates = tally.matches.match_rates
+    return Prepared(ref, tuple(tally.validations), rates, tally.n_set_aside, pins)
 
 
 def world(problem: Problem, until: date, root: Path) -> pd.DataFrame:
@@ -100,98 +155,61 @@ def world(problem: Problem, until: date, root: Path) -> pd.DataFrame:
 
 
 def day_after_newest(problem: Problem, root: Path) -> date:
-    """The day (UTC) after the newest row of the main table: all there is lies before it."""
-    main, kinds = problem.data.main, column_kinds(problem)
-    frame, _ = read_source(main, problem.data.sources[main], root, kinds[main])
-    newest: pd.Timestamp = frame[problem.data.time].max()
+    """The day (UTC) after the newest row of the main table: all there is lies before it.
+
+    Without a time column it is the end of the training span, which never ends.
+    """
+    if problem.data.time is None:
+        return problem.training.until
+    given = ingestion.read(problem, root)
+    parts = ingestion.parts(problem, given, problem.data.main)
+    times = [part[problem.data.time].max() for part in parts]
+    newest: pd.Timestamp = max(times)
     return newest.date() + timedelta(days=1)
 
 
-def check_sources(problem: Problem, sources: Sources, until: date, root: Path) -> Checked:
-    """Cut each source at `until`, validate it, and set failing rows aside."""
-    tables, validations, faults = {}, [], []
-    for name, frame in known_before(sources.tables, problem, until).items():
-        validation = validate(
-            problem.name,
-            name,
-            frame,
-            root / "expectations",
-            parameters=_parameters(problem, until),
-            path=sources.paths[name],
-        )
-        validations.append(validation)
-        faults.append(fault_rows(validation, frame, _key(problem, name)))
-        tables[name] = frame.drop(index=validation.set_aside) if validation.failed else frame
-    return Checked(tables, tuple(validations), _together(faults))
-
-
-def check_linked(problem: Problem, linked: Linked, until: date, root: Path) -> Checked:
-    """Validate the linked table, and set failing rows aside."""
-    suites = root / "expectations"
-    frame = linked.frame
-    parameters = _parameters(problem, until)
-    validation = validate(problem.name, "linked", frame, suites, parameters=parameters)
-    # Its row labels count linked rows, not rows of a file.
-    faults = fault_rows(validation, frame, problem.data.key).assign(source_row=None)
-    kept = frame.drop(index=validation.set_aside) if validation.failed else frame
-    return Checked({"linked": kept}, (validation,), faults)
-
-
-def store(
+def _linked_parts(
     problem: Problem,
-    sources: Sources,
-    checked: Checked,
-    linked: Linked,
-    whole: Checked,
-    *,
+    given: Ingested,
+    sides: dict[str, pd.DataFrame],
+    tally: _Tally,
     until: date,
-) -> Prepared:
-    """Write the version, then its faults; either is found again if the other is missing."""
-    faults = _together([checked.faults, whole.faults])
-    n_set_aside = len(faults.drop_duplicates(["table", "key"]))
-    meta = {
-        "problem_sha256": problem_sha256(problem),
-        "sources_sha256": sources.sha256,
-        "match_rates": linked.match_rates,
-        "n_set_aside": n_set_aside,
-    }
-    frame, key = whole.tables["linked"], problem.data.key
-    ref = write_version(problem.name, frame, key, until.isoformat(), meta)
-    append_quarantine(problem.name, faults.assign(until=ref.until, data_sha256=ref.sha256))
-    validations = (*checked.validations, *whole.validations)
-    return Prepared(ref, validations, linked.match_rates, n_set_aside, sources.sha256)
+    root: Path,
+    released: frozenset[str],
+) -> Iterator[pd.DataFrame]:
+    """Yield the main table's parts, checked, linked and checked again."""
+    main, key = problem.data.main, list(problem.data.key)
+    one = given.delivered.get(main)
+    seen = None if one is not None else np.empty(0, np.uint64)
+    for part in ingestion.parts(problem, given, main):
+        frame = known_before({main: part}, problem, until)[main]
+        if frame.empty and one is None:
+            continue
+        days = (
+            ingestion.days_of(problem, main, frame)
+            if one is None
+            else ingestion.span_days(problem, until)
+        )
+        path = None if one is None else one.path
+        kept = tally.add(
+            check(problem, main, frame, root, days, path=path, released=released, earlier=seen)
+        )
+        if seen is not None and key:
+            seen = np.concatenate([seen, key_hashes(kept, key)])
+        if kept.empty and one is None:
+            continue
+        whole = link({**sides, main: kept}, problem, tally.matches).frame
+        if problem.label.late:
+            whole = labels.join(problem, whole, until)
+        yield tally.add(check(problem, "linked", whole, root, days, released=released))
 
 
-def _insist_same(sources: Sources, ingested: SourcesRef) -> None:
+def _insist_same(given: Ingested, ingested: SourcesRef) -> None:
     for name, sha256 in ingested.sha256.items():
-        if sources.sha256[name] != sha256:
+        if given.sha256[name] != sha256:
             raise DataError(
                 f"the bytes that were ingested (SHA-256 {sha256[:16]})",
-                f"others ({sources.sha256[name][:16]})",
-                str(sources.paths[name]),
-                "the file changed meanwhile: start again",
+                f"others ({given.sha256[name][:16]})",
+                f"source {name}",
+                "it changed meanwhile: start again",
             )
-
-
-def _parameters(problem: Problem, until: date) -> dict[str, float]:
-    """Bounds of row counts grow with the span: suites may use `days`."""
-    days = (until - problem.training.start).days
-    if days <= 0:
-        raise DataError(
-            f"a date after training.start ({problem.training.start})",
-            str(until),
-            f"problem {problem.name} until",
-            "choose a later date",
-        )
-    return {"days": days}
-
-
-def _key(problem: Problem, table: str) -> list[str]:
-    if table == problem.data.main:
-        return list(problem.data.key)
-    return next((list(s.on.values()) for s in problem.data.links if s.table == table), [])
-
-
-def _together(faults: list[pd.DataFrame]) -> pd.DataFrame:
-    found = [f for f in faults if len(f)]
-    return pd.concat(found, ignore_index=True) if found else faults[0]

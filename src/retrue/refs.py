@@ -18,6 +18,14 @@ class SourcesRef(Ref):
     sha256: dict[str, str]
 
 
+class TablePin(Ref):
+    """One source table as a data version saw it: a Delta version and its content hash."""
+
+    version: int
+    sha256: str
+    n_rows: int
+
+
 class DataRef(Ref):
     """One immutable data version: a Delta table at a version, with its content hash."""
 

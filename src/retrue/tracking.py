@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from retrue.errors import TrainingError
 from retrue.home import bundles_dir, home
-from retrue.refs import BundleRef, DataRef, ModelRef
+from retrue.refs import BundleRef, DataRef, ModelRef, TablePin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +40,7 @@ def client() -> MlflowClient:
 def log_run(
     bundle: BundleRef,
     data: DataRef,
+    tables: Mapping[str, TablePin],
     parameters: Mapping[str, object],
     metrics: Mapping[str, float],
     curve: Mapping[str, list[float]],
@@ -60,7 +61,7 @@ def log_run(
         client().create_run(experiment, tags={"retrue.bundle": bundle.sha256, **tags}).info.run_id
     )
     _log_batch(run_id, parameters, metrics, curve)
-    _log_dataset(run_id, data)
+    _log_datasets(run_id, data, tables)
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / BUNDLE
         shutil.copytree(bundle.path, model)
@@ -170,19 +171,22 @@ def _log_batch(
     client().log_batch(run_id, params=given)
 
 
-def _log_dataset(run_id: str, data: DataRef) -> None:
-    """Link the run to its data version; MLflow's digest field holds 36 characters at most."""
+def _log_datasets(run_id: str, data: DataRef, tables: Mapping[str, TablePin]) -> None:
+    """Link the run to its data version and to the source tables that are pinned in it."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    dataset = Dataset(
-        name=f"{data.problem} v{data.version}",
-        digest=data.sha256[:36],
-        source_type="delta",
-        source=data.model_dump_json(),
-        profile=f'{{"n_rows": {data.n_rows}}}',
-    )
-    context = InputTag("mlflow.data.context", "training")
-    client().log_inputs(run_id, [DatasetInput(dataset, [context])])
+    def given(name: str, pin: TablePin | DataRef, context: str) -> DatasetInput:
+        dataset = Dataset(
+            name=f"{name} v{pin.version}",
+            digest=pin.sha256[:36],  # MLflow's field holds no more
+            source_type="delta",
+            source=pin.model_dump_json(),
+            profile=f'{{"n_rows": {pin.n_rows}}}',
+        )
+        return DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
+
+    sources = [given(f"{data.problem}/{name}", pin, "source") for name, pin in tables.items()]
+    client().log_inputs(run_id, [given(data.problem, data, "training"), *sources])
 
 
 def _write_mlmodel(folder: Path, run_id: str) -> None:

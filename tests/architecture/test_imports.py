@@ -11,16 +11,20 @@ SOURCE = ROOT / "src" / "retrue"
 
 HOMES = {
     "alibi_detect": {"detectors"},
+    "charset_normalizer": {"sources.text_encoding"},
     "deltalake": {"delta"},
     "docker": {"engine", "images", "containers"},
+    "fsspec": {"sources.remote_source"},
     "great_expectations": {"expectations"},
     "lightgbm": {"training", "detectors"},
     "mlflow": {"tracking"},
     "psutil": {"processes"},
+    "python_calamine": {"sources.workbooks"},
     "rich": {"story"},
-    "sklearn": {"metrics"},
+    "sklearn": {"metrics", "exploration.importance"},
     "sqlalchemy": {
-        f"ledger.{name}" for name in ("store", "leases", "checks", "retrainings", "deployments")
+        "sources.sql_source",
+        *(f"ledger.{name}" for name in ("store", "leases", "checks", "retrainings", "deployments")),
     },
     "yaml": {"problems"},
 }

@@ -97,6 +97,6 @@ def test_the_command_line_ends_with_one_line_and_2(loop: Stack, planes: Delivery
     assert done.returncode == 2
     *_, last = done.stderr.strip().splitlines()
     assert last.startswith("retrue: ")
-    assert "planes.csv: expected a CSV file, found an empty file" in last
+    assert "planes.csv: expected a table, found an empty file" in last
     assert "Traceback" not in done.stderr
     assert done.stdout == ""

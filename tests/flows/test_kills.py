@@ -14,10 +14,10 @@ pytestmark = STACK
 
 IN_TRAINING = {
     "after ingest": "retrue.preparation:ingest",
-    "after the data version": "retrue.preparation:write_version",
+    "after the data version": "retrue.lake:write_parts",
     "after the bundle, in the task": "retrue.bundles:write_bundle",
     "after the fit's task": "retrue.experiment:judge",
-    "in the midst of logging": "retrue.tracking:_log_dataset",
+    "in the midst of logging": "retrue.tracking:_log_datasets",
     "after the run is logged": "retrue.tracking:log_run",
     "after registration": "retrue.tracking:register",
 }

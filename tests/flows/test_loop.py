@@ -41,7 +41,10 @@ def test_training_the_same_again_adds_nothing_and_a_run_knows_where_it_comes_fro
     assert tags["retrue.data_sha256"] == first["data"]["sha256"]
     assert len(tags["retrue.code_commit"].partition("-dirty")[0]) == 40
     assert tags["retrue.lock_sha256"] == sha256(Path("uv.lock").read_bytes()).hexdigest()
-    (dataset,) = run["inputs"]["dataset_inputs"]
+    dataset, *sources = run["inputs"]["dataset_inputs"]
+    assert {one["dataset"]["name"] for one in sources} == {
+        f"flights/{name} v0" for name in ("flights", "weather", "planes", "airports", "airlines")
+    }
     assert dataset["dataset"]["digest"] == first["data"]["sha256"][:36]
     assert json.loads(dataset["dataset"]["source"])["version"] == first["data"]["version"]
     manifest = bundles.read_manifest(BundleRef(**first["model"]["bundle"]))

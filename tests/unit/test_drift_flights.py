@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from retrue.acquisition import read_sources
 from retrue.config import Problem
 from retrue.drift import DriftReport, check
 from retrue.linking import link
 from retrue.problems import load_problem
+from retrue.sources.acquisition import read_sources
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(

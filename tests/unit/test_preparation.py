@@ -30,8 +30,9 @@ def test_the_same_data_prepared_again_is_the_same_version(small: "Small") -> Non
     assert first.ref.version == 0
     assert first.ref.n_rows == 38
     assert len(lake.list_versions("visits")) == 1
-    assert [v.table for v in first.validations] == ["visits", "shops", "weather", "linked"]
-    assert lake.version_meta(first.ref)["sources_sha256"] == first.sources_sha256
+    assert [v.table for v in first.validations] == ["shops", "weather", "visits", "linked"]
+    assert lake.pins(first.ref) == first.tables
+    assert set(first.tables) == {"visits", "shops", "weather"}
 
 
 def test_another_date_is_another_version(small: "Small") -> None:
@@ -70,13 +71,15 @@ def test_a_fault_of_the_main_table_takes_its_row_out(small: "Small") -> None:
     assert lake.read_quarantine("visits")["key"].tolist() == ['{"visit": 1}']
 
 
-@pytest.mark.parametrize("step", ["write_version", "append_quarantine"])
+@pytest.mark.parametrize("step", ["lake:write_parts", "quarantine:append_quarantine"])
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_run_cut_at_any_step_is_made_good_by_the_next(
     small: "Small", monkeypatch: pytest.MonkeyPatch, step: str, moment: str
 ) -> None:
     small.replace("weather.csv", "2024-01-02T02:00:00Z,7.5", "2024-01-02T02:00:00Z,1048.36")
-    real = getattr(preparation, step)
+    module, name = step.split(":")
+    room = getattr(preparation, module)
+    real = getattr(room, name)
 
     def cut(*args: object, **kwargs: object) -> None:
         if moment == "after":
@@ -84,7 +87,7 @@ def test_a_run_cut_at_any_step_is_made_good_by_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(preparation, step, cut)
+        patch.setattr(room, name, cut)
         with pytest.raises(KeyboardInterrupt):
             prepared(small)
     result = prepared(small)
@@ -138,7 +141,7 @@ def test_too_few_rows_for_the_span_stop_the_run(
     monkeypatch.setenv("RETRUE_HOME", str(tmp_path))
     flights = load_problem("flights", ROOT)
 
-    with pytest.raises(ValidationError, match=r"flights.csv.zip: .*row_count.* found 336776"):
+    with pytest.raises(ValidationError, match=r"weather.csv: .*row_count.* found 26115"):
         prepare(flights, date(2014, 6, 1), ROOT)
 
 
@@ -165,3 +168,56 @@ def until_utc(until: date) -> object:
     import pandas as pd
 
     return pd.Timestamp(until, tz="UTC")
+
+
+def as_batches(small: "Small", *sizes: int) -> None:
+    """Deliver the visits as files of a folder instead of one."""
+    header, *rows = (small.root / "visits.csv").read_text().splitlines(keepends=True)
+    small.replace("configs/visits.yaml", "{path: visits.csv}", "{folder: incoming}")
+    for number, size in enumerate(sizes):
+        text = header + "".join(rows[:size])
+        del rows[:size]
+        small.write(f"incoming/{number:02d}.csv", text)
+
+
+def test_batches_make_the_version_that_one_file_makes(small: "Small") -> None:
+    whole = prepared(small)
+    as_batches(small, 20, 10, 10)
+    batched = prepared(small)
+
+    assert batched.ref.sha256 == whole.ref.sha256
+    assert batched.tables["visits"].n_rows == 40
+
+
+def test_a_batch_delivered_twice_under_two_names_is_taken_in_once(small: "Small") -> None:
+    as_batches(small, 20, 20)
+    first = prepared(small)
+    small.write("incoming/07.csv", (small.root / "incoming/01.csv").read_bytes())
+
+    assert prepared(small) == first
+
+
+def test_a_row_of_an_earlier_part_that_comes_again_is_set_aside(
+    small: "Small", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrue.tables.PART_ROWS", 20)
+    as_batches(small, 20, 20)
+    again = (small.root / "incoming/00.csv").read_text().splitlines(keepends=True)
+    small.write("incoming/05.csv", "".join([again[0], again[1]]))
+    result = prepared(small)
+
+    (fault,) = lake.read_quarantine("visits").to_dict("records")
+    assert (fault["rule"], fault["key"]) == ("key_delivered_once (visit)", '{"visit": 0}')
+    assert result.ref.n_rows == 38
+    assert lake.read_version(result.ref, verify=True)["visit"].tolist() == list(range(38))
+
+
+def test_a_bad_batch_is_not_taken_in_and_the_good_ones_stay(small: "Small") -> None:
+    as_batches(small, 20, 20)
+    first = prepared(small)
+    path = small.write("incoming/09.csv", "visit,at,shop,amount,delay\n90,2024-01-19,A,1,900\n")
+
+    with pytest.raises(ValidationError, match=r"09.csv row 2 column delay"):
+        prepared(small)
+    path.unlink()
+    assert prepared(small) == first

@@ -1,0 +1,118 @@
+"""Source tables in the lake, one Delta table each: as they were delivered, nothing set aside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from retrue import delta
+from retrue.hashing import combined, content_sha256
+from retrue.home import lake_dir
+from retrue.refs import TablePin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+PART_ROWS = 500_000
+"""Batches are taken together up to this many rows: a part is what is in memory at a time."""
+
+
+def store(
+    problem: str, table: str, frame: pd.DataFrame, key: Sequence[str], delivered: str
+) -> TablePin:
+    """Pin a whole table; the version that already holds the same delivery or content is found.
+
+    Parameters
+    ----------
+    delivered : str
+        Names the bytes and how they were read: the same again is neither hashed nor written.
+    """
+    path = lake_dir(problem) / "tables" / table
+    with delta.locked(path.parent):
+        known = delta.commits(path)
+        for version, meta in reversed(known):
+            if meta["delivered"] == delivered:
+                return _pin(version, meta)
+        sha256 = content_sha256(frame, key)
+        for version, meta in reversed(known):
+            if meta["sha256"] == sha256:
+                return _pin(version, meta)
+        meta = {"delivered": delivered, "sha256": sha256, "n_rows": len(frame)}
+        delta.overwrite(path, _arrow(frame), meta)
+        return _pin(*delta.commits(path)[-1])
+
+
+def append(
+    problem: str, table: str, frame: pd.DataFrame, key: Sequence[str], delivered: str, name: str
+) -> TablePin:
+    """Add a batch to a table, once however often it is delivered.
+
+    The table's hash is that of its batches' sorted hashes: it does not matter in which order they
+    came. `name` puts the batches in order when they are read.
+    """
+    path = _batches(problem, table)
+    with delta.locked(path.parent):
+        known = delta.commits(path)
+        before: dict[str, Any] = known[-1][1] if known else {"batches": {}, "n_rows": 0}
+        batch = {"name": name, "sha256": content_sha256(frame, key)}
+        batches = {**before["batches"], delivered: batch}
+        meta = {
+            "batches": batches,
+            "sha256": combined(one["sha256"] for one in batches.values()),
+            "n_rows": before["n_rows"] + len(frame),
+        }
+        delta.append_batch(path, _arrow(frame), delivered, meta)
+        return _pin(*delta.commits(path)[-1])
+
+
+def batches(problem: str, table: str) -> frozenset[str]:
+    """What was delivered to a table of batches, each by its SHA-256."""
+    known = delta.commits(_batches(problem, table))
+    return frozenset(known[-1][1]["batches"] if known else ())
+
+
+def newest(problem: str, table: str) -> TablePin | None:
+    """The newest version of a table of batches, if there is any."""
+    known = delta.commits(_batches(problem, table))
+    return _pin(*known[-1]) if known else None
+
+
+def parts(problem: str, table: str, pin: TablePin) -> Iterator[pd.DataFrame]:
+    """Yield the rows of a table of batches, in order of the batches' names.
+
+    Whole batches come together up to `PART_ROWS` rows, so memory does not grow with their number.
+    """
+    path = _batches(problem, table)
+    names = [one["name"] for one in dict(delta.commits(path))[pin.version]["batches"].values()]
+    order = sorted(range(len(names)), key=names.__getitem__)
+    waiting: list[pa.Table] = []
+    for batch in delta.read_parts(path, pin.version, order=order):
+        if waiting and sum(map(len, waiting)) + len(batch) > PART_ROWS:
+            yield _frame(waiting)
+            waiting = []
+        waiting.append(batch)
+    if waiting:
+        yield _frame(waiting)
+
+
+def _batches(problem: str, table: str) -> Path:
+    return lake_dir(problem) / "batches" / table
+
+
+def _pin(version: int, meta: dict[str, object]) -> TablePin:
+    return TablePin.model_validate(
+        {"version": version, **{k: meta[k] for k in ("sha256", "n_rows")}}
+    )
+
+
+def _arrow(frame: pd.DataFrame) -> pa.Table:
+    return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+
+
+def _frame(batches: list[pa.Table]) -> pd.DataFrame:
+    frame: pd.DataFrame = pa.concat_tables(batches).unify_dictionaries().to_pandas()
+    return frame

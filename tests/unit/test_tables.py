@@ -1,0 +1,77 @@
+"""Source tables: pinned once each, batches in order of their names, hashes without order."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from retrue import lake, tables
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRUE_HOME", str(tmp_path / "home"))
+
+
+def batch(start: int, n: int = 5) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"id": np.arange(start, start + n), "kind": pd.Categorical(["a", "b", None, "a", "b"][:n])}
+    )
+
+
+def test_the_same_delivery_and_the_same_content_are_one_version() -> None:
+    first = tables.store("p", "t", batch(0), ["id"], "bytes 1")
+    assert tables.store("p", "t", batch(0), ["id"], "bytes 1") == first
+    assert tables.store("p", "t", batch(0).iloc[::-1], ["id"], "bytes 2") == first
+
+    changed = batch(0)
+    changed.loc[3, "kind"] = "b"
+    second = tables.store("p", "t", changed, ["id"], "bytes 3")
+    assert second.version != first.version and second.sha256 != first.sha256
+    assert tables.store("p", "t", batch(0), ["id"], "bytes 1") == first
+
+
+def test_a_batch_is_taken_in_once_and_read_in_order_of_its_name() -> None:
+    tables.append("p", "t", batch(5), ["id"], "b", "2.csv")
+    tables.append("p", "t", batch(0), ["id"], "a", "1.csv")
+    pin = tables.append("p", "t", batch(0), ["id"], "a", "1.csv")
+
+    assert tables.batches("p", "t") == {"a", "b"}
+    assert pin == tables.newest("p", "t")
+    assert pin.n_rows == 10
+    (whole,) = tables.parts("p", "t", pin)
+    assert whole["id"].tolist() == list(range(10))
+
+
+def test_batches_have_one_hash_in_whatever_order_they_came() -> None:
+    for at, order in (("t", (0, 5, 10)), ("u", (10, 0, 5))):
+        for start in order:
+            tables.append("p", at, batch(start), ["id"], str(start), f"{start:02d}")
+    one, other = (tables.newest("p", at) for at in "tu")
+    assert one is not None and other is not None
+    assert one.sha256 == other.sha256
+
+
+def test_parts_hold_whole_batches_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "PART_ROWS", 11)
+    for start in range(0, 25, 5):
+        pin = tables.append("p", "t", batch(start), ["id"], str(start), f"{start:02d}")
+    assert [len(part) for part in tables.parts("p", "t", pin)] == [10, 10, 5]
+
+
+def test_a_version_in_parts_is_found_again_and_verifies(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = [batch(0), batch(5).assign(kind=np.nan), batch(10)]
+    ref = lake.write_parts("p", iter(parts), ["id"], "2024-01-01", dict)
+    again = lake.write_parts("p", iter(parts), ["id"], "2024-01-01", dict)
+    other = lake.write_parts("p", iter(parts[:2]), ["id"], "2024-01-01", dict)
+
+    assert again == ref
+    assert other.version == ref.version + 1
+    assert lake.read_version(ref, verify=True)["id"].tolist() == list(range(15))
+    assert len(list((ref.path).glob("*.parquet"))) == 5
+
+
+def test_a_version_of_one_part_is_what_it_is_whole() -> None:
+    whole = lake.write_version("p", batch(0), ["id"], "2024-01-01")
+    assert lake.write_parts("p", iter([batch(0)]), ["id"], "2024-01-01", dict) == whole
