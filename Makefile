@@ -18,7 +18,7 @@ env: .venv/.synced ## the environment, from the lock
 
 .venv/.synced: uv.lock pyproject.toml | $(filter .uv/bin/uv,$(UV))
 	@echo 'Making .venv from uv.lock, once: about 2 GB and a minute or two ...'
-	@$(UV) sync --quiet --locked --extra demo --python $(PYTHON) --compile-bytecode
+	@$(UV) sync --quiet --locked --all-extras --python $(PYTHON) --compile-bytecode
 	@touch $@
 
 demo: env ## the whole loop on real flights, from nothing
