@@ -89,6 +89,17 @@ def key_of(problem: Problem, table: str) -> list[str]:
     return [] if link is None else [*link.on.values(), *link.as_of.values()]
 
 
+def time_of(problem: Problem, table: str) -> str | None:
+    """Column that says when a row of a source happened, if there is one."""
+    time = problem.data.time
+    if table == problem.data.main:
+        return time
+    for link in problem.data.links:
+        if link.table == table:
+            return next(iter(link.as_of.values()), link.on.get(time or ""))
+    return None
+
+
 def key_hashes(frame: pd.DataFrame, key: Sequence[str]) -> Hashes:
     """One number for each row's key; two keys of a million share one by a chance of 1 in 10^7."""
     return np.asarray(pd.util.hash_pandas_object(frame[list(key)], index=False), np.uint64)

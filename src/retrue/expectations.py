@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import pickle
@@ -98,7 +99,9 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
     # This module raises its own level to tell of each temporary folder it makes.
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
+    gc.freeze()  # so that a collection does not walk through all of the library
     while True:
+        gc.collect()  # a context is a cycle that holds the table it judged
         try:
             job = pickle.load(sys.stdin.buffer)  # noqa: S301 - a pipe from our own parent
         except EOFError:
@@ -110,6 +113,7 @@ def main() -> None:
             answer = " ".join(str(error).split()) or type(error).__name__
         pickle.dump(answer, answers, protocol=5)
         answers.flush()
+        del job, answer
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from retrue import tables, validation_page
-from retrue.checking import check, key_of
+from retrue.checking import check, key_of, time_of
 from retrue.errors import DataError
 from retrue.hashing import text_sha256
 from retrue.sources.acquisition import column_kinds, deliveries
@@ -84,9 +84,9 @@ def pin(problem: Problem, ingested: Ingested) -> dict[str, TablePin]:
 
 
 def days_of(problem: Problem, table: str, frame: pd.DataFrame) -> float:
-    """Days from the first to the last row of a batch of the main table, at least 1."""
-    time = problem.data.time
-    if table != problem.data.main or time is None or frame.empty:
+    """Days from the first to the last row of a batch; 1 where the table has no time."""
+    time = time_of(problem, table)
+    if time is None or frame.empty:
         return 1
     span: pd.Timedelta = frame[time].max().floor("D") - frame[time].min().floor("D")
     return span.days + 1
