@@ -11,9 +11,6 @@ from retrue.labelling import label_expression
 Loc = tuple[str | int, ...]
 Fault = tuple[Loc, str, str, str]
 
-LATE_LABEL = "late_label"
-"""Column of linked rows that holds labels delivered apart from them."""
-
 _CRON_FIELDS = 5
 _METRICS = {
     "binary": ("log_loss", "auc"),
@@ -68,8 +65,8 @@ def _label(problem: Problem) -> Iterable[Fault]:
     except ConfigError as error:
         yield loc, error.expected, f"{error.found} in {problem.label.expression!r}", error.remedy
         return
-    if LATE_LABEL in read and not problem.label.late:
-        yield loc, "label.late: true", f"{LATE_LABEL} without it", "add late: true"
+    if label_expression.LATE_LABEL in read and not problem.label.late:
+        yield loc, "label.late: true", f"{label_expression.LATE_LABEL} without it", "add late: true"
     if problem.label.late and not problem.data.key:
         yield ("label", "late"), "a data.key to join labels by", "none", "name the key's columns"
     metric = problem.gate.metric

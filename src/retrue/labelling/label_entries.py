@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from retrue.errors import ConfigError, DataError
+from retrue.labelling.label_expression import LATE_LABEL
 from retrue.labelling.label_keys import key_text
 
 if TYPE_CHECKING:
     from retrue.config import Problem
 
 Value = str | int | float
-COLUMN = "late_label"
 # How far a sender's clock may be ahead of ours.
 _CLOCKS_DIFFER = timedelta(minutes=5)
 _TRUTHS = (0, 1)
@@ -76,7 +76,7 @@ def label_value(problem: Problem, value: object, where: str) -> Value:
         raise DataError("a number or a text", "none", where, "fill it in, or leave the row out")
     if not _is_finite(value):
         raise DataError("a number within float64", "one beyond", where, "correct it")
-    if problem.label.expression.strip() != COLUMN:  # what it may be is known to the expression
+    if problem.label.expression.strip() != LATE_LABEL:  # what it may be is known to the expression
         return value
     if problem.label.task == "binary" and value not in _TRUTHS:
         raise DataError("1 or 0", repr(value)[:_SHOWN_CHARS], where, "correct it")

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+LATE_LABEL = "late_label"
+"""Column of linked rows that holds labels delivered apart from them."""
+
 _BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,

@@ -11,7 +11,8 @@ import pandas as pd
 
 from retrue.errors import DataError
 from retrue.labelling import labels
-from retrue.labelling.label_entries import COLUMN, insist_on_key
+from retrue.labelling.label_entries import insist_on_key
+from retrue.labelling.label_expression import LATE_LABEL
 from retrue.problem_checks import did_you_mean
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def label_of(problem: Problem, text: str) -> str | int | float:
     Classes stay the texts they are, so that 007 is not 7.
     """
     plain = text.strip()
-    if problem.label.task == "multiclass" and problem.label.expression.strip() == COLUMN:
+    if problem.label.task == "multiclass" and problem.label.expression.strip() == LATE_LABEL:
         return plain
     if problem.label.task == "binary":
         plain = _TRUTHS.get(plain.lower(), plain)

@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 from retrue import delta
 from retrue.errors import DataError
 from retrue.home import lake_dir
-from retrue.labelling.label_entries import COLUMN, Entry, insist_on_key, read_entries, utc
+from retrue.labelling.label_entries import Entry, insist_on_key, read_entries, utc
+from retrue.labelling.label_expression import LATE_LABEL
 from retrue.labelling.label_keys import key_text, key_texts
 from retrue.serving.encoding import category_text
 
@@ -205,8 +206,8 @@ def join(
     """
     insist_on_key(problem)
     wanted = [name for name in problem.data.key if name not in linked_frame.columns]
-    if wanted or COLUMN in linked_frame.columns:
-        expected = f"the column {wanted[0]}" if wanted else f"no column {COLUMN}"
+    if wanted or LATE_LABEL in linked_frame.columns:
+        expected = f"the column {wanted[0]}" if wanted else f"no column {LATE_LABEL}"
         found = f"columns {', '.join(map(str, linked_frame.columns))}"
         raise DataError(expected, found, f"linked rows of {problem.name}", "rename the column")
     moment = datetime(until.year, until.month, until.day, tzinfo=UTC)
@@ -221,7 +222,7 @@ def join(
     # By position: the rows' own index may repeat, and a missing key has no position.
     at = pd.Index(known["key"]).get_indexer(keys)
     found_values = values.reindex(at).set_axis(linked_frame.index)
-    return linked_frame.assign(**{COLUMN: found_values})
+    return linked_frame.assign(**{LATE_LABEL: found_values})
 
 
 def batch_sha256(entries: Sequence[Entry]) -> str:

@@ -15,7 +15,8 @@ import pandas as pd
 
 from retrue.files import write_atomically
 from retrue.labelling import labels
-from retrue.labelling.label_entries import COLUMN, insist_on_key
+from retrue.labelling.label_entries import insist_on_key
+from retrue.labelling.label_expression import LATE_LABEL
 from retrue.labelling.served_rows import signature, with_keys
 from retrue.prediction_table import read_predictions
 
@@ -90,7 +91,7 @@ def build(
 
 def classes(problem: Problem) -> tuple[str, ...]:
     """Texts of the answers to choose from; empty where a label may be any number or text."""
-    if problem.label.late and problem.label.expression.strip() != COLUMN:
+    if problem.label.late and problem.label.expression.strip() != LATE_LABEL:
         return ()
     if problem.label.task == "binary":
         return ("0", "1")

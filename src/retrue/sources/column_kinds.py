@@ -1,11 +1,8 @@
 """Which columns a definition needs of each source, and what they must hold."""
 
 from retrue.config import Problem
-from retrue.labelling.label_expression import columns
+from retrue.labelling.label_expression import LATE_LABEL, columns
 from retrue.sources.typed_columns import Kind
-
-LATE_LABEL = "late_label"
-"""Column of labels that are delivered apart from the rows; no source holds it."""
 
 
 def column_kinds(problem: Problem) -> dict[str, dict[str, Kind]]:
