@@ -1,5 +1,6 @@
 """Source tables: pinned once each, batches in order of their names, hashes without order."""
 
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -75,3 +76,18 @@ def test_a_version_in_parts_is_found_again_and_verifies(monkeypatch: pytest.Monk
 def test_a_version_of_one_part_is_what_it_is_whole() -> None:
     whole = lake.write_version("p", batch(0), ["id"], "2024-01-01")
     assert lake.write_parts("p", iter([batch(0)]), ["id"], "2024-01-01", dict) == whole
+
+
+def test_one_part_at_a_time_is_in_memory() -> None:
+    made: list[weakref.ref[pd.DataFrame]] = []
+    alive: list[int] = []
+
+    def part(number: int) -> pd.DataFrame:
+        alive.append(sum(one() is not None for one in made))
+        frame = batch(number)
+        made.append(weakref.ref(frame))
+        return frame
+
+    lake.write_parts("p", map(part, range(0, 50, 5)), ["id"], "2024-01-01", dict)
+
+    assert alive == [0] * 10
