@@ -1,13 +1,19 @@
 """Source tables: pinned once each, batches in order of their names, hashes without order."""
 
 import weakref
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from retrue import lake, tables
+from retrue import delta, lake, tables
+
+T = TypeVar("T")
 
 
 @pytest.fixture(autouse=True)
@@ -78,16 +84,21 @@ def test_a_version_of_one_part_is_what_it_is_whole() -> None:
     assert lake.write_parts("p", iter([batch(0)]), ["id"], "2024-01-01", dict) == whole
 
 
-def test_one_part_at_a_time_is_in_memory() -> None:
-    made: list[weakref.ref[pd.DataFrame]] = []
+def test_one_part_at_a_time_is_in_memory(tmp_path: Path) -> None:
+    made: list[weakref.ref[object]] = []
     alive: list[int] = []
 
-    def part(number: int) -> pd.DataFrame:
+    def noted(make: Callable[[int], T], number: int) -> T:
         alive.append(sum(one() is not None for one in made))
-        frame = batch(number)
-        made.append(weakref.ref(frame))
-        return frame
+        part = make(number)
+        made.append(weakref.ref(part))
+        return part
 
-    lake.write_parts("p", map(part, range(0, 50, 5)), ["id"], "2024-01-01", dict)
+    numbers = range(0, 50, 5)
+    frames = map(partial(noted, batch), numbers)
+    lake.write_parts("p", frames, ["id"], "2024-01-01", dict)
+    arrow = map(partial(noted, lambda n: pa.table({"id": [n]})), numbers)
+    with delta.written(tmp_path / "t", arrow):
+        pass
 
-    assert alive == [0] * 10
+    assert alive == [0] * 20
