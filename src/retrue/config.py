@@ -149,10 +149,22 @@ class Training(Section):
     holdout_days: int = Field(default=28, ge=1, le=366)
     holdout_share: float = Field(default=0.2, gt=0, lt=1)
     class_weights: Literal["none", "balanced"] = "none"
+    calibration: Literal["none", "auto"] = "none"
+    """`auto` fits once more without the newest rows and corrects probabilities if that helps."""
     num_boost_round: int = Field(ge=1, le=10_000)
     seed: int = Field(ge=0, le=2**31 - 1)
     num_threads: int = Field(default=2, ge=1, le=256)
     params: dict[str, bool | int | float | str] = {}
+
+
+class Slice(Section):
+    """Rows by the categories of a column, on none of which a challenger may be worse."""
+
+    column: Text
+    max_loss: float = Field(default=0.0, ge=0)
+    """How much worse than the champion it may be, in the gate's metric."""
+    min_rows: int = Field(default=200, ge=20)
+    """Of the hold-out; smaller categories are not judged."""
 
 
 class Gate(Section):
