@@ -97,7 +97,7 @@ def compare(
 
     draws = resampling.draw(day, gate.resamples, seed)
     # Sums in one order: the same bits for any order of rows.
-    keys = [score if score.ndim == 1 else score[:, 0] for score in (models[0], old)]
+    keys = [column for score in (*models, old) for column in np.atleast_2d(score.T)]
     order = np.lexsort((*keys, truth, draws.block))
     before, after, gains = gain_draws(
         gate, truth[order], old[order], [one[order] for one in models], draws.of_rows(order), seed

@@ -46,7 +46,7 @@ def _metrics(problem: Problem, found: Verdict) -> list[str]:
         for name, one in metric_table.TABLE.items()
         if name in found.metrics
     ]
-    header = ("metric", "champion", "challenger", "better", "unit", "what it tells")
+    header = ("metric", "champion", "challenger", "better when", "unit", "what it tells")
     return [
         "## Metrics",
         table(header, rows),
