@@ -45,6 +45,7 @@ def cross_checks(problem: Problem) -> Iterable[Fault]:
     yield from _features(problem)
     yield from _processing(problem)
     yield from _spans(problem)
+    yield from _interpretation(problem)
 
 
 def _source(loc: Loc, source: Source) -> Iterable[Fault]:
@@ -143,6 +144,14 @@ def _spans(problem: Problem) -> Iterable[Fault]:
     if len(problem.drift.schedule.split()) != _CRON_FIELDS:
         found = repr(problem.drift.schedule)
         yield ("drift", "schedule"), "five cron fields", found, 'write it as "0 6 * * *"'
+
+
+def _interpretation(problem: Problem) -> Iterable[Fault]:
+    features = [name for _, names in problem.features for name in names]
+    for i, name in enumerate(problem.interpretation.may_change):
+        if name not in features:
+            remedy = did_you_mean(name, features) or "remove it"
+            yield ("interpretation", "may_change", i), "a feature", name, remedy
 
 
 def _unknown(loc: Loc, name: str, known: list[str]) -> Fault:
