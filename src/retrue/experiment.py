@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrue import bundles, gate, lake, pages, splits, tracking, training
+from retrue.interpretation import change, explain
 from retrue.problems import problem_sha256
 from retrue.refs import BundleRef, DataRef, ModelRef
 
@@ -60,9 +61,12 @@ def judge(
     y = splits.target(parts.holdout, problem, parts.classes)
     days = splits.blocks(parts.holdout, problem)
     ours = bundles.score_with(challenger, parts.holdout, parts.classes)
+    rival = None if champion is None else champion.bundle
+    doubts = change.challenge(problem, challenger, rival, parts.holdout)
     if champion is None:
         no_skill = bundles.read_metrics(challenger)["no_skill"]
-        return gate.against_no_skill(y, ours, no_skill, days, problem.gate, problem.training.seed)
+        found = gate.against_no_skill(y, ours, no_skill, days, problem.gate, problem.training.seed)
+        return found.model_copy(update={"doubts": (*found.doubts, *doubts)})
     fitted_before = bundles.read_manifest(champion.bundle)["trained_before"]
     if parts.cut is not None and fitted_before > parts.cut.isoformat():
         why = (
@@ -71,7 +75,8 @@ def judge(
         )
         return gate.refused(problem.gate, len(parts.holdout), len(np.unique(days)), why)
     theirs = bundles.score_with(champion.bundle, parts.holdout, parts.classes)
-    return gate.compare(y, theirs, ours, days, problem.gate, problem.training.seed)
+    found = gate.compare(y, theirs, ours, days, problem.gate, problem.training.seed)
+    return found.model_copy(update={"doubts": (*found.doubts, *doubts)})
 
 
 def register(
@@ -105,6 +110,8 @@ def register(
         curve=stored["curve"],
         tags=tags,
     )
+    if explain.kept_path(bundle).exists():
+        tracking.attach_files(run_id, [explain.kept_path(bundle)])
     return tracking.register(
         bundle,
         run_id,

@@ -56,6 +56,7 @@ def verdict(problem: Problem, found: Verdict) -> str:
             ),
             f"A gain above 0 means the challenger is better; its lower bound must exceed "
             f"{problem.gate.min_gain:g}.",
+            *(f"- {doubt}" for doubt in found.doubts),
         ]
     )
 

@@ -1,4 +1,4 @@
-"""Has the explanation changed so much that a human should look, although the figures pass?"""
+"""Explanation change: reasons for a human to look although the figures pass."""
 
 from __future__ import annotations
 

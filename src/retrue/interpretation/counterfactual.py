@@ -141,7 +141,7 @@ def _options(
     n = len(values.raw)
     picked = np.arange(n) if n <= MAX_ALONE else values.grid(MAX_ALONE)
     own = row[values.columns]
-    same = ((values.encoded[picked] == own) | (np.isnan(values.encoded[picked]) & np.isnan(own)))
+    same = (values.encoded[picked] == own) | (np.isnan(values.encoded[picked]) & np.isnan(own))
     picked = picked[~same.all(axis=1)]
     distances = np.ones(len(picked))
     # A date is measured by its last part, the seconds; a number that was clipped or filled as sent.
@@ -167,7 +167,7 @@ def _towards(model: ExplainedModel, scores: Floats, now: int) -> Floats:
     if model.task == "binary":
         return -scores[:, 0] if now else scores[:, 0]
     others = np.delete(scores, now, axis=1)
-    return others.max(axis=1, initial=0.0) - scores[:, now]
+    return np.asarray(others.max(axis=1, initial=0.0) - scores[:, now], dtype=np.float64)
 
 
 def _shortlist(options: list[_Options], n_columns: int) -> list[_Options]:

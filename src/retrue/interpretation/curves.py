@@ -23,7 +23,7 @@ class Curve:
     @property
     def mean(self) -> Floats:
         """Partial dependence (Friedman 2001), shape (n_outputs, n_grid)."""
-        return self.lines.mean(axis=0)
+        return np.asarray(self.lines.mean(axis=0), dtype=np.float64)
 
     @property
     def centred(self) -> Floats:
@@ -44,13 +44,14 @@ class Curve:
         slopes = self.lines @ ranks
         # What differs by rounding alone is flat.
         flat = np.abs(slopes) <= 1e-12 * np.abs(self.lines).max(initial=0.0) * np.abs(ranks).sum()
-        return np.where(flat, 0.0, np.sign(slopes)).mean(axis=0)
+        ways: Floats = np.where(flat, 0.0, np.sign(slopes)).mean(axis=0)
+        return ways
 
 
 def curve(
     model: ExplainedModel, matrix: Floats, values: SeenValues, n_grid: int, margin: bool = False
 ) -> Curve:
-    """Let one feature of each row take each value of a grid.
+    """Let one feature of each row take each value of a grid; it has one value at least.
 
     Parameters
     ----------

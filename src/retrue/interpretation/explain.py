@@ -127,7 +127,7 @@ def effects(
 
 def kept_path(bundle: BundleRef) -> Path:
     """Where the explanation of a bundle, on the hold-out it was judged by, is kept."""
-    return lake_dir(bundle.problem) / "explanations" / f"{bundle.sha256[:16]}.json"
+    return lake_dir(bundle.problem) / "explanations" / bundle.sha256[:16] / "explanation.json"
 
 
 def keep(bundle: BundleRef, found: Explanation) -> Path:
@@ -151,8 +151,8 @@ def _directions(
     seen = seen_values(rows, model)
     matrix = model.encode(rows.head(N_LINES))
     curves = {
-        model.names[i]: curve(model, matrix, seen[i], N_GRID, margin=True) for i in numeric
+        model.names[i]: curve(model, matrix, seen[i], N_GRID, margin=True)
+        for i in numeric
+        if len(seen[i].raw) > 1
     }
-    return {
-        name: found for name, one in curves.items() if (found := one.directions) is not None
-    }
+    return {name: found for name, one in curves.items() if (found := one.directions) is not None}

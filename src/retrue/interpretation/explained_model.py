@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,7 +64,7 @@ class ExplainedModel:
 
     def margins(self, matrix: Floats) -> Floats:
         """Scores before the link function, shape (n_rows, n_outputs): log odds, or the values."""
-        return self._predict(matrix, raw_score=True)
+        return self._predict(matrix, raw_score=True) / self._n_averaged
 
     def decisions(self, scores: Floats) -> Ints:
         """As they are served, shape (n_rows,): 1 above the threshold, else 0; the likeliest class.
@@ -73,7 +74,7 @@ class ExplainedModel:
         if self.task == "binary":
             return (scores[:, 0] > self.threshold).astype(np.intp)
         if self.task == "multiclass":
-            return scores.argmax(axis=1)
+            return np.asarray(scores.argmax(axis=1), dtype=np.intp)
         return np.full(len(scores), -1, dtype=np.intp)
 
     def contributions(self, matrix: Floats) -> tuple[Floats, Floats]:
@@ -99,10 +100,7 @@ class ExplainedModel:
             raise TrainingError(
                 "trees that SHAP explains", str(error), "the model", "leave out linear_tree"
             ) from error
-        if "\naverage_output" in self.booster.model_to_string(num_iteration=1):
-            # A random forest's score is the mean of its trees; its contributions come as sums.
-            found = found / self.booster.current_iteration()
-        found = found.reshape(len(matrix), len(self.outputs), -1)
+        found = found.reshape(len(matrix), len(self.outputs), -1) / self._n_averaged
         starts = [part.start for part in self.slices]
         values = np.add.reduceat(found[:, :, :-1], starts, axis=2)
         return values, found[0, :, -1] if len(found) else np.zeros(len(self.outputs))
@@ -111,6 +109,12 @@ class ExplainedModel:
         """LightGBM's own, of each feature: total `gain`, or number of splits (`split`)."""
         found = self.booster.feature_importance(importance_type=kind).astype(np.float64)
         return np.add.reduceat(found, [part.start for part in self.slices])
+
+    @cached_property
+    def _n_averaged(self) -> int:
+        """A random forest's score is the mean of its trees, but LightGBM adds up its margins."""
+        is_mean = "\naverage_output" in self.booster.model_to_string(num_iteration=1)
+        return int(self.booster.current_iteration()) if is_mean else 1
 
     def _predict(self, matrix: Floats, **how: bool) -> Floats:
         found = self.booster.predict(matrix, num_threads=self.n_threads, **how)

@@ -192,7 +192,9 @@ def _node(
     spans: dict[int, tuple[int, int]],
 ) -> Node:
     scores = tree.value[at].reshape(1, -1)
-    left, right, which = (int(of[at]) for of in (tree.children_left, tree.children_right, tree.feature))
+    left, right, which = (
+        int(of[at]) for of in (tree.children_left, tree.children_right, tree.feature)
+    )
     leaf = Node(
         n_rows=int(tree.n_node_samples[at]),
         scores=tuple(scores[0].tolist()),

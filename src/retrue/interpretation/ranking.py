@@ -37,4 +37,5 @@ def ndcg(truth: npt.ArrayLike, other: npt.ArrayLike) -> Floats:
     order = np.argsort(-keys, axis=-1, kind="stable")
     found = (np.take_along_axis(gains, order, axis=-1) * discounts).sum(axis=-1)
     ideal = (-np.sort(-gains, axis=-1) * discounts).sum(axis=-1)
-    return np.minimum(np.divide(found, ideal, out=np.ones_like(ideal), where=ideal > 0), 1.0)
+    share = np.divide(found, ideal, out=np.ones_like(ideal), where=ideal > 0)
+    return np.asarray(np.minimum(share, 1.0), dtype=np.float64)

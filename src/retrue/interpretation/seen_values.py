@@ -77,7 +77,8 @@ class SeenValues:
         reached = np.cumsum(self.counts) / self.counts.sum()
         # Without the outermost hundredths: a curve over outliers alone shows little else.
         wanted = np.linspace(0.01, 0.99, n)
-        return np.unique(np.minimum(np.searchsorted(reached, wanted), len(self.raw) - 1))
+        places = np.minimum(np.searchsorted(reached, wanted), len(self.raw) - 1)
+        return np.asarray(np.unique(places), dtype=np.intp)
 
 
 def seen_values(frame: pd.DataFrame, model: ExplainedModel) -> list[SeenValues]:
@@ -128,22 +129,21 @@ def _of_feature(frame: pd.DataFrame, feature: Feature, part: slice) -> SeenValue
     n_missing = len(values) - len(known)
     if feature["kind"] == "text":
         known = known.iloc[:0]
-    counts = known.astype(object).value_counts(sort=False) if len(known) else pd.Series(dtype=int)
-    distinct = pd.DataFrame({feature["name"]: pd.Series(counts.index, dtype=object)})
-    if feature["kind"] == "numeric":
-        distinct = distinct.astype(np.float64)
+    codes, uniques = pd.factorize(known)
+    values_seen = [as_json(value) for value in uniques]
+    n = np.bincount(codes, minlength=len(values_seen)).astype(np.intp)
+    distinct = pd.Series(uniques).astype(known.dtype).to_frame(feature["name"])
     encoded = encode_frame(distinct, [feature])
-    n = counts.to_numpy().astype(np.intp)
     if feature["kind"] == "categorical":
-        usable = ~np.isnan(encoded[:, 0])
-        texts = np.array([category_text(as_json(one)) for one in counts.index], dtype=object)
-        order = sorted(np.flatnonzero(usable).tolist(), key=lambda i: (-n[i], texts[i]))
+        usable = np.flatnonzero(~np.isnan(encoded[:, 0])).tolist()
+        order = sorted(usable, key=lambda i: (-n[i], category_text(values_seen[i])))
+    elif feature["kind"] == "numeric":
+        numbers = np.array([np.nan if v is None else float(v) for v in values_seen])
+        usable = np.flatnonzero(np.isfinite(numbers)).tolist()
+        order = sorted(usable, key=lambda i: numbers[i])
     else:
-        usable = np.isfinite(encoded).all(axis=1)
-        order = np.flatnonzero(usable)[np.argsort(encoded[usable, -1], kind="stable")].tolist()
-        if feature["kind"] == "numeric":
-            numbers = distinct[feature["name"]].to_numpy()
-            order = sorted(np.flatnonzero(np.isfinite(numbers)).tolist(), key=lambda i: numbers[i])
+        usable = np.flatnonzero(np.isfinite(encoded).all(axis=1)).tolist()
+        order = sorted(usable, key=lambda i: encoded[i, -1])
     picked = np.array(order, dtype=np.intp)
-    raw = tuple(as_json(counts.index[i]) for i in order)
+    raw = tuple(values_seen[i] for i in order)
     return SeenValues(feature, part, encoded[picked], raw, n[picked], n_missing)

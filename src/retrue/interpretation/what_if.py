@@ -26,9 +26,7 @@ class Reach:
     """Whether any of the values changes the decision."""
 
 
-def reaches(
-    model: ExplainedModel, row: Floats, seen: list[SeenValues], output: int
-) -> list[Reach]:
+def reaches(model: ExplainedModel, row: Floats, seen: list[SeenValues], output: int) -> list[Reach]:
     """Perturb each feature alone; those that move the score furthest come first.
 
     Parameters
