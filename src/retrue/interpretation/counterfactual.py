@@ -124,8 +124,8 @@ def counterfactual(
         best = _best(model, row, tried, n_columns, now)
         if best is not None:
             chosen = best if is_exact else _nearer(model, row, options, best, now)
-            names = "1 column" if n_columns == 1 else f"{n_columns} columns"
-            how = "no smaller one exists" if is_exact else "a smaller one may exist"
+            names = "One column" if n_columns == 1 else f"{n_columns} columns"
+            how = "no smaller change exists" if is_exact else "a smaller change may exist"
             said = f"{names} must change; {how} among the values seen in the reference."
             return Search(_told(model, row, raw, chosen), is_exact, said)
     which = f"{', '.join(may_change)}" if may_change else f"any {MAX_CHANGED} features"

@@ -71,6 +71,8 @@ def study_rows(
     ----------
     picked : sequence of Picked
         At least one.
+    seen : sequence of SeenValues
+        Of the features that may move the score.
     background : ndarray, shape (n_rows, n_columns)
         Encoded rows that stand for what is not known.
     overall : ndarray, shape (n_features,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -93,18 +94,24 @@ def seen_values(frame: pd.DataFrame, model: ExplainedModel) -> list[SeenValues]:
     ]
 
 
-def shown(value: Any) -> str:
-    """A value for people: seven digits are enough to tell numbers apart.
+def shown(value: Any, digits: int = 7) -> str:
+    """A value for people; seven digits are enough to tell numbers apart.
 
     Examples
     --------
-    >>> [shown(value) for value in (None, 41.0, 0.1 + 0.2, "EWR")]
-    ['missing', '41', '0.3', 'EWR']
+    >>> [shown(value) for value in (None, 41.0, 0.1 + 0.2, "2013-01-01T05:00:00+00:00")]
+    ['missing', '41', '0.3', '2013-01-01 05:00']
     """
     if value is None:
         return "missing"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{value:.7g}" if is_number else category_text(value)
+    if is_number:
+        return f"{value:.{digits}g}"
+    text = category_text(value)
+    if re.match(r"\d{4}-\d\d-\d\dT", text):
+        text = text.replace("T", " ").removesuffix("+00:00").removesuffix(":00")
+        return text.removesuffix(" 00:00")
+    return text
 
 
 def as_json(value: Any) -> Any:

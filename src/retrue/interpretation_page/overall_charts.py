@@ -55,7 +55,7 @@ def beeswarm(
     order : sequence of int
         Features to draw, from the top.
     """
-    left, width, high = 170.0, 860.0, 30.0
+    left, width, high = 185.0, 875.0, 30.0
     picked = np.linspace(0, len(values) - 1, min(N_DOTS, len(values))).astype(np.intp)
     dots = values[picked]
     # One row far off must not press all others together: it stands at the edge.
@@ -141,7 +141,9 @@ def curve_chart(curve: Curve, output: int, is_share: bool, title: str) -> str:
         body += line(x, bottom + 1, x, bottom + 7, INK)
     ends = [(left, "start", 0), (right, "end", -1)]
     for x, anchor, i in ends:
-        text = short(curve.values.texts[int(curve.grid[i])], 22)
+        at = int(curve.grid[i])
+        is_number = curve.values.feature["kind"] == "numeric"
+        text = f"{curve.values.raw[at]:.4g}" if is_number else short(curve.values.texts[at], 22)
         body += label(x, bottom + 20, text, anchor, ' class="s"')
     return svg(right + 10, bottom + 26, title, body)
 

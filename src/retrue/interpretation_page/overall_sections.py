@@ -39,12 +39,14 @@ def leans(found: Study) -> str:
     """SHAP of all rows, and the three other measures of importance beside it."""
     names = found.model.names
     effects = found.explanation.features
-    order = [names.index(one.name) for one in effects[:N_FEATURES]]
+    order = [names.index(one.name) for one in effects[:N_FEATURES] if one.share] or [0]
     whose = ""
     if found.model.classes:
         whose = f" Drawn for the class <code>{safe(found.model.classes[found.output])}</code>."
-    more = len(effects) - N_FEATURES
-    left_out = f" {more:,} weaker ones are not drawn." if more > 0 else ""
+    n_used = sum(one.share > 0 for one in effects)
+    left_out = (
+        f" The strongest {len(order)} of {n_used:,} are drawn." if n_used > len(order) else ""
+    )
     drawn = beeswarm(
         found.model,
         found.matrix,
@@ -52,12 +54,17 @@ def leans(found: Study) -> str:
         order,
         f"Contributions of {len(order)} features",
     )
-    rows = "".join(_effect(found, one) for one in effects[:N_LISTED])
-    listed = (
-        f"<p class='muted'>{len(effects) - N_LISTED:,} more features weigh less.</p>"
-        if len(effects) > N_LISTED
-        else ""
-    )
+    used = [one for one in effects if found.splits[one.name]]
+    rows = "".join(_effect(found, one) for one in used[:N_LISTED])
+    rest = [
+        f"{n:,} {what}."
+        for n, what in (
+            (len(used) - N_LISTED, "more features weigh less"),
+            (len(effects) - len(used), "features are asked about by no tree"),
+        )
+        if n > 0
+    ]
+    listed = f'<p class="muted">{" ".join(rest)}</p>' if rest else ""
     judged = found.permutation
     return (
         "<p>Each dot is a held-out row: right of zero the feature raises the score, left of it it"

@@ -39,13 +39,12 @@ def waterfall(row: RowStudy, names: Sequence[str], unit: str) -> str:
     left, width = 205.0, 525.0
     order = np.argsort(-np.abs(row.tree_shap), kind="stable")
     steps = [
-        (f"{names[i]} = {shown(row.raw.get(names[i]))}", float(row.tree_shap[i]))
-        for i in order[:N_BARS]
+        (names[i], shown(row.raw.get(names[i]), 5), float(row.tree_shap[i])) for i in order[:N_BARS]
     ]
     rest = float(row.tree_shap[order[N_BARS:]].sum())
     if len(order) > N_BARS:
-        steps.append((f"{len(order) - N_BARS} other features", rest))
-    ends = row.base + np.cumsum([0.0, *(size for _, size in steps)])
+        steps.append((f"{len(order) - N_BARS} other features", "", rest))
+    ends = row.base + np.cumsum([0.0, *(size for *_, size in steps)])
     marks = ticks(float(ends.min()), float(ends.max()), 5)
     zoom = (width - left - 60) / (marks[-1] - marks[0])
 
@@ -58,11 +57,18 @@ def waterfall(row: RowStudy, names: Sequence[str], unit: str) -> str:
         body += label(at(mark), bottom + 15, brief(mark), "middle", ' class="s"')
     body += label(left - 8, 14, "mean of all (base)", "end")
     body += line(at(row.base), 3, at(row.base), ROW + 4, INK)
-    for i, (text, size) in enumerate(steps):
+    for i, (name, value, size) in enumerate(steps):
         y, start, end = (i + 1) * ROW, at(float(ends[i])), at(float(ends[i + 1]))
-        body += label(left - 8, y + 14, short(text, 29), "end")
+        body += label(left - 8, y + 14, _named(name, value), "end")
         fill = RED if size > 0 else COLD
-        body += box(min(start, end), y + 3, max(abs(end - start), 1), ROW - 6, fill, text)
+        body += box(
+            min(start, end),
+            y + 3,
+            max(abs(end - start), 1),
+            ROW - 6,
+            fill,
+            f"{name} = {value}" if value else name,
+        )
         body += label(max(start, end) + 4, y + 14, f"{size:+.3g}", more=' class="n"')
         body += line(end, y + 3, end, y + ROW + 3, INK, ' stroke-dasharray="2 2"')
     y = (len(steps) + 1) * ROW
@@ -90,8 +96,8 @@ def reach_chart(row: RowStudy, threshold: float | None, write: Callable[[float],
         body += label(at(mark), bottom + 15, write(mark), "middle", ' class="s"')
     for i, one in enumerate(shown_reaches):
         y = i * ROW + 2
-        now = f"{one.values.name} = {shown(row.raw.get(one.values.name))}"
-        body += label(left - 8, y + 14, short(now, 29), "end")
+        now = shown(row.raw.get(one.values.name), 5)
+        body += label(left - 8, y + 14, _named(one.values.name, now), "end")
         low, high = at(one.lowest), at(one.highest)
         said = (
             f"{one.values.name}: {write(one.lowest)} at {one.lowest_at}, {write(one.highest)} at"
@@ -166,7 +172,7 @@ def tree_chart(found: Mimic, output: int, write: Callable[[float], str], title: 
                     f'<path d="{bend}" fill="none" stroke="#d9e2ec" stroke-width="{thick:.1f}"/>'
                     + body[0]
                 )
-                words = f"<tspan>{short(text, 23)}<title>{safe(text)}</title></tspan>"
+                words = f"<tspan>{_asked(text)}<title>{safe(text)}</title></tspan>"
                 body[0] += label(x + 38, end - 6 - thick / 2, words, more=' class="s"')
         size = 4 + 7 * (node.n_rows / total) ** 0.5
         said = f"{write(node.scores[output])}, {node.n_rows:,} rows"
@@ -180,3 +186,23 @@ def tree_chart(found: Mimic, output: int, write: Callable[[float], str], title: 
 
     draw(found.root, 0)
     return svg(40 + deepest * step + 150, next_leaf * leaf_height + 4, title, body[0])
+
+
+def _named(name: str, value: str) -> str:
+    """A feature and its value, each cut by itself so that neither hides the other."""
+    if not value:
+        return short(name, 28)
+    room = max(9, 24 - len(name))
+    told = short(value, room)
+    return f"{short(name, max(12, 24 - min(len(value), room)))} = {told}"
+
+
+def _asked(text: str) -> str:
+    """A question in some 22 signs: the name is cut before what is asked of it."""
+    for sign in (" ≤ ", " > ", " in "):
+        name, found, rest = text.rpartition(sign)
+        if found:
+            rest = rest.replace(" or missing", " or none")
+            told = short(rest, 13)
+            return f"{short(name, max(8, 18 - min(len(rest), 14)))}{safe(sign)}{told}"
+    return short(text, 24)

@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 def rows(problem: Problem, found: Study) -> str:
     """Each row: why its score, what if, and what would flip it."""
     allowed = ", ".join(f"<code>{safe(n)}</code>" for n in problem.interpretation.may_change)
+    flips = (
+        "A regression decides nothing, so there is nothing to flip."
+        if found.model.task == "regression"
+        else "Orange: that alone flips the decision. Below: the smallest change that flips it"
+        f" (counterfactual, Wachter et al. 2018), among {allowed or 'all features'}."
+    )
     return (
         "<p>Left: from the mean of all rows to this row's score, one feature after the other"
         f" (TreeSHAP, {found.explanation.unit}). Right: how far the score moves when one feature"
-        " takes other values that the reference has seen; orange where that alone flips the"
-        " decision. Below: the smallest change that flips it (counterfactual, Wachter et al. 2018),"
-        f" among {allowed or 'all features'}.</p>" + "".join(_row(one, found) for one in found.rows)
+        f" takes other values that the reference has seen. {flips}</p>"
+        + "".join(_row(one, found) for one in found.rows)
     )
 
 
@@ -53,16 +58,18 @@ def _row(one: RowStudy, found: Study) -> str:
         f"{scrolled(waterfall(one, model.names, found.explanation.unit))}</div>"
         f"<div><h4>What if one feature were another</h4>"
         f"{scrolled(reach_chart(one, threshold, write))}</div></div>"
-        f"<h4>What would flip the decision</h4>{_counterfactual(one, found)}"
+        f"{_counterfactual(one, found)}"
         f"<details><summary>All {len(one.raw)} values of the row</summary><dl>{values}</dl>"
         "</details></div>"
     )
 
 
 def _counterfactual(one: RowStudy, found: Study) -> str:
-    flip = one.search.found
+    if found.model.task == "regression":
+        return ""
+    heading, flip = "<h4>What would flip the decision</h4>", one.search.found
     if flip is None:
-        return f'<p class="none">{safe(one.search.said)}</p>'
+        return f"{heading}<p>{safe(one.search.said)}</p>"
     write = writer(found)
     body = "".join(
         f'<tr><th scope="row">{safe(change.name)}</th><td>{safe(shown(change.before))}</td>'
@@ -72,7 +79,7 @@ def _counterfactual(one: RowStudy, found: Study) -> str:
     )
     after = flip.score[flip.decision if found.model.classes else 0]
     return (
-        f"<p>{safe(one.search.said)} The score becomes <b>{write(after)}</b>, the decision"
+        f"{heading}<p>{safe(one.search.said)} The score becomes <b>{write(after)}</b>, the decision"
         f" <b>{decided(found, flip.decision)}</b>.</p>"
         '<div class="scroll"><table><thead><tr><th>Column</th><th>is</th><th>would have to be</th>'
         '<th class="n" title="In units of the spread in the reference; 1 for another category">'
