@@ -133,6 +133,29 @@ def rollback(
 
 
 @app.command()
+def explain(
+    name: Name,
+    version: Version = None,
+    prediction: Annotated[str, typer.Option(help="Id of a logged prediction.")] = "",
+    row: Annotated[str, typer.Option(help="A row: a JSON object, or a file with one.")] = "",
+    json_: Json = False,
+) -> None:
+    """Explain a model version, and a prediction or a row by it; write the page."""
+    if prediction and row:
+        raise typer.BadParameter("give --prediction or --row, not both")
+    _connect(name)
+    from flows.explanation import explain as flow
+
+    found = flow(name, version, prediction, row)
+    if json_:
+        _show(found, json_)
+    else:
+        from retrue.interpretation.explained_text import tell
+
+        tell(found)
+
+
+@app.command()
 def demo() -> None:
     """The whole loop on real flights: train, serve, drift, retrain, redeploy."""
     from flows.demo import run

@@ -72,6 +72,20 @@ Key = Annotated[
         description="Work with the same key is done once, however often asked for. Empty: this run",
     ),
 ]
+PredictionId = Annotated[
+    str,
+    _form(
+        title="Prediction",
+        description="Id of a logged prediction to explain, as the service answered it. Empty: none",
+    ),
+]
+RowJson = Annotated[
+    str,
+    _form(
+        title="Row",
+        description="A row to explain, a JSON object of the features, or a file. Empty: none",
+    ),
+]
 Reason = Annotated[
     str, _form(title="Reason", description="Why, in your own words; kept in the ledger")
 ]

@@ -91,6 +91,16 @@ def read_metrics(bundle: BundleRef) -> dict[str, Any]:
     return _load(bundle, "metrics.json")
 
 
+def read_signature(bundle: BundleRef) -> dict[str, Any]:
+    """What the model takes and how its scores become decisions."""
+    return _load(bundle, "signature.json")
+
+
+def read_model_text(bundle: BundleRef) -> str:
+    """The model as LightGBM's text."""
+    return _payload(bundle, "model.txt").decode()
+
+
 def read_checkpoint(bundle: BundleRef) -> Checkpoint:
     """What processing did to the training part, as it was noted when the model was fitted."""
     return Checkpoint.model_validate(_load(bundle, "metrics.json")["checkpoint"])

@@ -213,6 +213,20 @@ class Drift(Section):
     seed: int = Field(default=7, ge=0, le=2**31 - 1)
 
 
+class Interpretation(Section):
+    """How models are explained, and which change of an explanation asks for a human."""
+
+    n_rows: int = Field(default=1_000, ge=50, le=100_000)
+    """Held-out rows that a page explains, a seeded sample."""
+    top_features: int = Field(default=5, ge=1, le=50)
+    """Features whose curves are drawn, and whose direction must not flip."""
+    may_change: tuple[str, ...] = ()
+    """Features that a counterfactual may change; all of them unless given."""
+    ndcg_below: float = Field(default=0.9, ge=0, le=1)
+    """Rank agreement of the attributions with the champion's below which a human is asked."""
+    seed: int = Field(default=7, ge=0, le=2**31 - 1)
+
+
 class Problem(Section):
     """One problem: the whole of `configs/NAME.yaml`."""
 
@@ -226,6 +240,7 @@ class Problem(Section):
     gate: Gate = Gate()
     serving: Serving = Serving()
     drift: Drift = Drift()
+    interpretation: Interpretation = Interpretation()
 
     @property
     def listens(self) -> bool:

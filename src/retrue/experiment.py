@@ -11,6 +11,7 @@ import numpy as np
 
 from retrue import bundles, gate, lake, pages, service, splits, tracking, training
 from retrue.evidence import comparison, performance
+from retrue.interpretation import change, explain
 from retrue.problems import problem_sha256
 from retrue.refs import BundleRef, DataRef, ModelRef
 
@@ -75,6 +76,8 @@ def _figures(
     problem: Problem, data: DataRef, challenger: BundleRef, champion: ModelRef | None
 ) -> Verdict:
     parts = splits.split(_frame(problem, data), problem, date.fromisoformat(data.until))
+    rival = None if champion is None else champion.bundle
+    doubts = change.challenge(problem, challenger, rival, parts.holdout)
     if champion is not None:
         fitted_before = bundles.read_manifest(champion.bundle)["trained_before"]
         if parts.cut is not None and fitted_before > parts.cut.isoformat():
@@ -84,9 +87,8 @@ def _figures(
             )
             days = splits.blocks(parts.holdout, problem)
             return gate.refused(problem.gate, len(parts.holdout), len(np.unique(days)), why)
-    return comparison.compare(
-        problem, parts, challenger, None if champion is None else champion.bundle
-    )
+    found = comparison.compare(problem, parts, challenger, rival)
+    return found.model_copy(update={"doubts": (*found.doubts, *doubts)})
 
 
 def register(
@@ -120,6 +122,8 @@ def register(
         curve=stored["curve"],
         tags=tags,
     )
+    if explain.kept_path(bundle).exists():
+        tracking.attach_files(run_id, [explain.kept_path(bundle)])
     return tracking.register(
         bundle,
         run_id,

@@ -42,6 +42,7 @@ def cross_checks(problem: Problem) -> Iterable[Fault]:
     yield from _processing(problem)
     yield from _spans(problem)
     yield from _evidence(problem)
+    yield from _interpretation(problem)
 
 
 def _source(loc: Loc, source: Source) -> Iterable[Fault]:
@@ -159,6 +160,14 @@ def _evidence(problem: Problem) -> Iterable[Fault]:
         if one.column == problem.data.time:
             yield loc, "a column of categories", f"the time column {one.column}", "remove it"
         seen.add(one.column)
+
+
+def _interpretation(problem: Problem) -> Iterable[Fault]:
+    features = [name for _, names in problem.features for name in names]
+    for i, name in enumerate(problem.interpretation.may_change):
+        if name not in features:
+            remedy = did_you_mean(name, features) or "remove it"
+            yield ("interpretation", "may_change", i), "a feature", name, remedy
 
 
 def _unknown(loc: Loc, name: str, known: list[str]) -> Fault:

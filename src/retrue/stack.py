@@ -23,8 +23,8 @@ START_TIMEOUT_S = 180
 PREFERRED_PORTS = {"prefect": 4200, "mlflow": 5000}
 SERVERS = ("prefect", "mlflow")
 RUNNER = "runner"
-FLOWS_PER_PROBLEM = 5
-"""train, deploy, retrain, drift-check, rollback."""
+FLOWS_PER_PROBLEM = 6
+"""train, deploy, retrain, drift-check, rollback, explain."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from retrue.home import bundles_dir, home
 from retrue.refs import BundleRef, DataRef, ModelRef, TablePin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mlflow import MlflowClient
 
@@ -127,6 +127,19 @@ def find(problem: str, version: int | None = None) -> ModelRef:
         _fetch(run_id, place)
     bundle = BundleRef(problem=problem, path=place, sha256=sha256)
     return ModelRef(problem=problem, version=wanted, run_id=run_id, bundle=bundle)
+
+
+def attach(model: ModelRef, paths: Sequence[Path], folder: str, tags: Mapping[str, str]) -> None:
+    """Log files to the run of a model version and tag the version; the same names are replaced."""
+    attach_files(model.run_id, paths, folder)
+    for name, value in tags.items():
+        client().set_model_version_tag(model.problem, str(model.version), name, value)
+
+
+def attach_files(run_id: str, paths: Sequence[Path], folder: str | None = None) -> None:
+    """Log files to a run that may have ended."""
+    for path in paths:
+        client().log_artifact(run_id, str(path), folder)
 
 
 def mark_champion(model: ModelRef) -> None:

@@ -22,7 +22,7 @@ from tests.browser.prefect_ui import TIMEOUT_S, PrefectUI
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "test-artifacts"
 NAME = "flights"
-N_DEPLOYMENTS = 5
+N_DEPLOYMENTS = 6
 
 TRAIN_AND_DEPLOY = f"""
 from retrue import stack
