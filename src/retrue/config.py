@@ -163,6 +163,10 @@ class Gate(Section):
     min_gain: float = Field(default=0.0, ge=0, le=1)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     resamples: int = Field(default=500, ge=100, le=100_000)
+    approval: Literal["never", "on_doubt", "required"] = "on_doubt"
+    """When a person is asked before a version that never served is deployed."""
+    approval_timeout_hours: float = Field(default=24, gt=0, le=8760)
+    """Without an answer until then the version is rejected."""
 
 
 class Serving(Section):

@@ -31,6 +31,8 @@ class Verdict(BaseModel):
     n_rows: int
     n_days: int
     reason: str
+    doubts: tuple[str, ...] = ()
+    """Reasons why a person is to look although the figures pass."""
 
 
 def compare(

@@ -24,7 +24,17 @@ HOMES = {
     "sklearn": {"metrics", "exploration.importance"},
     "sqlalchemy": {
         "sources.sql_source",
-        *(f"ledger.{name}" for name in ("store", "leases", "checks", "retrainings", "deployments")),
+        *(
+            f"ledger.{name}"
+            for name in (
+                "store",
+                "leases",
+                "checks",
+                "retrainings",
+                "deployments",
+                "approvals",
+            )
+        ),
     },
     "yaml": {"problems"},
 }

@@ -26,6 +26,9 @@ ALL = date(2013, 2, 1)
 DAMAGED = "data/damaged/planes.csv"
 """A source of the problem `damaged` alone, for tests to damage."""
 
+APPROVAL = {"asked": "required", "doubted": "on_doubt"}
+"""Problems whose deployments wait for a person's word."""
+
 DAILY = f"17 {(datetime.now(UTC).hour + 12) % 24} * * *"
 """A schedule that is never due while the tests run."""
 
@@ -59,7 +62,8 @@ def write_config(root: Path, name: str, port: int, **serving: Any) -> Path:
         "num_boost_round": 10,
         "num_threads": 1,
     }
-    tree["gate"]["resamples"] = 100
+    # Only the tests of the approval have a person to ask.
+    tree["gate"] |= {"resamples": 100, "approval": APPROVAL.get(name, "never")}
     tree["serving"] = {"port": port, "target": "process", **serving}
     tree["drift"] |= {"schedule": DAILY, "max_rows": 1000, "magnitude_above": 5}
     path = root / "configs" / f"{name}.yaml"

@@ -1,0 +1,224 @@
+"""A person's word before the switch: when it is needed, who gave it, and where it is shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from retrue import ledger, tracking
+from retrue.approval_answers import Answer, Rejected
+from retrue.errors import LedgerError
+from retrue.stack import run_page
+
+if TYPE_CHECKING:
+    from retrue.config import Problem
+    from retrue.ledger import Approval
+    from retrue.ledger.approvals import Decision, Via
+    from retrue.refs import ModelRef
+
+
+_DECISIONS: dict[Literal["approve", "reject"], Decision] = {
+    "approve": "approved",
+    "reject": "rejected",
+}
+
+
+def rejection(found: Approval | None) -> Rejected | None:
+    """The rejection that stands; None for an approval and for a version nobody decided on."""
+    if found is None or found.decision != "rejected":
+        return None
+    return Rejected(
+        problem=found.problem,
+        model_version=found.model_version,
+        rejected_by=str(found.decided_by),
+        rejected_at=str(found.decided_at),
+        reason=str(found.reason),
+    )
+
+
+def standing(model: ModelRef) -> Approval | None:
+    """What the ledger knows of a version: a question, a decision or nothing."""
+    return ledger.find_approval(ledger.connect(), model.problem, model.version, model.bundle.sha256)
+
+
+def reasons_to_ask(problem: Problem, model: ModelRef) -> tuple[str, ...]:
+    """Why a person is to be asked before a version is deployed; empty when none needs to be.
+
+    Nobody is asked twice, nor about a version that served before: a rollback must not wait.
+    """
+    found = standing(model)
+    if (found is not None and found.decision) or problem.gate.approval == "never":
+        return ()
+    if _served_before(model):
+        return ()
+    doubts = tracking.doubts(model)
+    if problem.gate.approval == "required":
+        return ("gate.approval is required", *doubts)
+    return doubts
+
+
+def dead_run(model: ModelRef) -> str | None:
+    """The run that asked about a version and died before it had its answer."""
+    found = standing(model)
+    if found is None or found.decision or found.has_a_run:
+        return None
+    return found.flow_run_id
+
+
+def ask(problem: Problem, model: ModelRef, why: tuple[str, ...], flow_run_id: str) -> Approval:
+    """Write the question down, or find what is known of it."""
+    return ledger.request_approval(
+        ledger.connect(),
+        model.problem,
+        model.version,
+        model.bundle.sha256,
+        why=why,
+        timeout_s=problem.gate.approval_timeout_hours * 3600,
+        flow_run_id=flow_run_id,
+    )
+
+
+def decide(asked: Approval, answer: Answer, via: Via) -> Approval:
+    """Write an answer down unless there is one; give the one that stands."""
+    return _record(asked.problem, asked.model_version, asked.bundle_sha256, answer, via)
+
+
+def answer_by_hand(problem: str, version: int | None, answer: Answer) -> Approval:
+    """Answer from the command line: the version that waits, or the one named, asked about or not.
+
+    Raises
+    ------
+    LedgerError
+        It was decided before, or several or none wait and no version is named.
+    TrainingError
+        There is no such version.
+    """
+    if version is None:
+        version = _the_waiting_one(problem)
+    model = tracking.find(problem, version)
+    found = _record(problem, model.version, model.bundle.sha256, answer, "command line")
+    given = (_DECISIONS[answer.decision], answer.name, answer.reason)
+    if (found.decision, found.decided_by, found.reason) != given:
+        raise LedgerError(
+            "no decision yet",
+            f"{found.decision} by {found.decided_by} at {found.decided_at}: {found.reason}",
+            f"{problem} version {version}",
+            "the first decision stands",
+        )
+    mirror(found)
+    return found
+
+
+def settle(model: ModelRef) -> Rejected | None:
+    """Mirror the decision on a version, if there is one; give a rejection."""
+    found = standing(model)
+    if found is not None and found.decision:
+        mirror(found)
+    return rejection(found)
+
+
+def mirror(found: Approval) -> None:
+    """Show the ledger's decision in the registry."""
+    tracking.mark_approval(
+        found.problem,
+        found.model_version,
+        {
+            "retrue.approval": found.status,
+            "retrue.approved_by": found.decided_by or "",
+            "retrue.approved_at": found.decided_at or "",
+            "retrue.approval_reason": found.reason or "",
+        },
+    )
+
+
+def waiting(problem: str) -> list[Approval]:
+    """The versions of a problem that nobody decided on yet."""
+    return [one for one in ledger.approvals(ledger.connect(), problem) if one.status == "waiting"]
+
+
+def rejected(problem: str) -> set[tuple[int, str]]:
+    """Version and bundle of each rejection, as `tracking.find` passes over them."""
+    found = ledger.approvals(ledger.connect(), problem)
+    return {(one.model_version, one.bundle_sha256) for one in found if one.status == "rejected"}
+
+
+def facts(found: Approval) -> dict[str, Any]:
+    """One approval for people and machines."""
+    return {
+        "model_version": found.model_version,
+        "status": found.status,
+        "why": list(found.why),
+        "asked_at": found.asked_at,
+        "deadline_at": found.deadline_at,
+        "page": _page(found),
+        "decided_by": found.decided_by,
+        "decided_at": found.decided_at,
+        "decided_via": found.decided_via,
+        "reason": found.reason,
+        "bundle_sha256": found.bundle_sha256,
+    }
+
+
+def question(found: Approval) -> dict[str, str]:
+    """An open question in short: what, why, where to answer and until when."""
+    return {
+        "problem": found.problem,
+        "model_version": str(found.model_version),
+        "why": "; ".join(found.why),
+        "page": _page(found) or "no run waits; `retrue deploy` asks again",
+        "answer": how_to_answer(found),
+        "deadline_at": found.deadline_at,
+    }
+
+
+def evidence(model: ModelRef, asked: Approval) -> dict[str, Any]:
+    """What `pages.approval` shows beside the problem."""
+    return {
+        "version": model.version,
+        "why": asked.why,
+        "reason": tracking.verdict_reason(model),
+        "how": how_to_answer(asked),
+        "deadline": f"{asked.deadline_at[:16].replace('T', ' ')} UTC",
+    }
+
+
+def how_to_answer(found: Approval) -> str:
+    """The command that answers, for a log line or a page."""
+    which = f"{found.problem} --version {found.model_version}"
+    return f"retrue approve|reject {which} --by NAME --reason WHY"
+
+
+def _page(found: Approval) -> str | None:
+    return run_page(found.flow_run_id) if found.has_a_run else None
+
+
+def _record(problem: str, version: int, bundle_sha256: str, answer: Answer, via: Via) -> Approval:
+    return ledger.record_decision(
+        ledger.connect(),
+        problem,
+        version,
+        bundle_sha256,
+        decision=_DECISIONS[answer.decision],
+        by=answer.name,
+        reason=answer.reason,
+        via=via,
+    )
+
+
+def _served_before(model: ModelRef) -> bool:
+    return any(
+        one.status in ("serving", "retired") and one.bundle_sha256 == model.bundle.sha256
+        for one in ledger.history(ledger.connect(), model.problem)
+        if one.model_version == model.version
+    )
+
+
+def _the_waiting_one(problem: str) -> int:
+    versions = [one.model_version for one in waiting(problem)]
+    if len(versions) == 1:
+        return versions[0]
+    raise LedgerError(
+        "one version that waits for an answer",
+        ", ".join(map(str, versions)) or "none",
+        problem,
+        "name one: --version N" if versions else f"`retrue approvals {problem}` lists all",
+    )
