@@ -23,6 +23,7 @@ from retrue.config import Problem
 from retrue.ledger import Approval
 from retrue.refs import ModelRef
 from tasks import approvals
+from tasks.pages import page_of
 
 # Prefect's own deadline would fail the run; ours, in the ledger, comes first and rejects.
 MARGIN_S = 3600
@@ -66,7 +67,11 @@ def approval(problem: Problem, model: ModelRef, why: tuple[str, ...]) -> State[s
 def _paused(asked: Approval) -> Answer | None:
     """The form's answer; None for one that does not count, which is asked for again."""
     left_s = approval_watch.time_left_s(asked)
-    form = ApprovalForm.with_initial_data(description=f"Shall version {asked.model_version} serve?")
+    shown = page_of("approval", asked.problem)
+    form = ApprovalForm.with_initial_data(
+        description=f"Shall version {asked.model_version} of {asked.problem} serve? You are asked"
+        f" because: {'; '.join(asked.why)}. [What is known of it]({shown})"
+    )
     try:
         return pause_flow_run(
             wait_for_input=form,

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from retrue.errors import DeployError
 
@@ -15,6 +23,18 @@ def _readable(text: str) -> str:
         raise ValueError(f"it holds {unreadable[0]!a}, which no page shows")
     return text
 
+
+def _word(text: object) -> object:
+    return text.strip().lower() if isinstance(text, str) else text
+
+
+# To be written, not chosen: a list in Prefect's dialog closes at once when a mouse opens it, since
+# the dialog takes the focus back from the list's search field.
+Decision = Annotated[
+    Literal["approve", "reject"],
+    BeforeValidator(_word),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*([Aa]pprove|[Rr]eject)\s*$"}),
+]
 
 # The pattern is for the form: the server that checks it knows nothing of stripped blanks.
 Words = Annotated[
@@ -29,8 +49,10 @@ class Answer(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    decision: Literal["approve", "reject"] = Field(
-        title="Decision", description="Approved, the version is built and brought into service"
+    decision: Decision = Field(
+        title="Decision",
+        description="Write `approve`, and the version is built and brought into service, or"
+        " `reject`, and what serves now goes on",
     )
     reason: Words = Field(
         title="Reason", max_length=2000, description="Why; kept in the ledger and the registry"

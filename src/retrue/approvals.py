@@ -176,6 +176,7 @@ def evidence(model: ModelRef, asked: Approval) -> dict[str, Any]:
         "version": model.version,
         "why": asked.why,
         "reason": tracking.verdict_reason(model),
+        "run": _page(asked) or "",
         "how": how_to_answer(asked),
         "deadline": f"{asked.deadline_at[:16].replace('T', ' ')} UTC",
     }

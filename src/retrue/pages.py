@@ -109,7 +109,13 @@ def serving(server: ServingRef, reason: str) -> str:
 
 
 def approval(
-    problem: Problem, version: int, why: Sequence[str], reason: str, how: str, deadline: str
+    problem: Problem,
+    version: int,
+    why: Sequence[str],
+    reason: str,
+    run: str,
+    how: str,
+    deadline: str,
 ) -> str:
     """What a person is asked before a version may serve: why, the evidence, and how to answer."""
     return "\n\n".join(
@@ -118,8 +124,9 @@ def approval(
             "You are asked because:",
             "\n".join(f"- {one}" for one in why),
             f"**The gate says:** {reason}",
-            f"**Answer** by *Resume* at the top of this run's page, or with `{how}`. Without an"
-            f" answer until {deadline} the version is rejected, and what serves now goes on.",
+            f"**Answer** by *Resume* at the top of [the run that waits]({run}), or with `{how}`."
+            f" Without an answer until {deadline} the version is rejected, and what serves now goes"
+            " on.",
             canvas(problem).replace("# ", "## ", 1),
         ]
     )
