@@ -25,11 +25,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 
 def approvals(name: Name, json_: Json = False) -> None:
     """Which versions wait for a person's word, and what was decided, by whom and why."""
-    from retrue import approvals, ledger
+    from retrue import approval_facts, ledger
     from retrue.data_text import columns
 
     load_problem(name)
-    found = [approvals.facts(one) for one in ledger.approvals(ledger.connect(), name)]
+    found = [approval_facts.facts(one) for one in ledger.approvals(ledger.connect(), name)]
     header = ("version", "status", "by", "asked at", "answer until", "why", "reason", "page")
     lines = [
         (
@@ -79,9 +79,9 @@ def _answer(
         found = f"{first['input']!r} ({first['msg']})"
         raise ConfigError("some text", found, option, remedy) from error
     stack.connect()
-    from retrue import approvals
+    from retrue import approval_facts, approvals
 
-    told = approvals.facts(approvals.answer_by_hand(name, version, answer))
+    told = approval_facts.facts(approvals.answer_by_hand(name, version, answer))
     if told["page"]:
         told["then"] = f"the run at {told['page']} goes on"
     elif decision == "approve":

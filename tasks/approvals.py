@@ -4,7 +4,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
-from retrue import approvals, pages
+from retrue import approval_facts, approvals, pages
 from retrue.approval_answers import Answer, Rejected
 from retrue.config import Problem
 from retrue.events import APPROVAL_REQUESTED, resource_id
@@ -30,14 +30,16 @@ def dead_run(model: ModelRef) -> str | None:
 def ask(problem: Problem, model: ModelRef, why: tuple[str, ...], flow_run_id: str) -> Approval:
     """Write the question to the ledger and put its page on the run."""
     asked = approvals.ask(problem, model, why, flow_run_id)
-    publish(pages.approval(problem, **approvals.evidence(model, asked)), "approval", problem.name)
+    publish(
+        pages.approval(problem, **approval_facts.evidence(model, asked)), "approval", problem.name
+    )
     return asked
 
 
 @task(cache_policy=NO_CACHE)
 def announce(asked: Approval) -> None:
     """Tell people and other systems that a version waits, and how to answer."""
-    told = approvals.question(asked)
+    told = approval_facts.question(asked)
     get_run_logger().warning(
         "Version %d of %s waits for a person (%s): answer at %s or with %s",
         asked.model_version,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
 
 from retrue import ledger, tracking
 from retrue.approval_answers import Answer, Rejected
 from retrue.errors import LedgerError
-from retrue.stack import run_page
 
 if TYPE_CHECKING:
     from retrue.config import Problem
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from retrue.ledger.approvals import Decision, Via
     from retrue.refs import ModelRef
 
+
+TIMEOUT = "timeout"
+"""Who decided when nobody did."""
 
 _DECISIONS: dict[Literal["approve", "reject"], Decision] = {
     "approve": "approved",
@@ -82,6 +85,33 @@ def decide(asked: Approval, answer: Answer, via: Via) -> Approval:
     return _record(asked.problem, asked.model_version, asked.bundle_sha256, answer, via)
 
 
+def look(asked: Approval) -> Approval:
+    """How a question stands; past its deadline silence is a rejection, decided now."""
+    book = ledger.connect()
+    key = asked.problem, asked.model_version, asked.bundle_sha256
+    found = ledger.find_approval(book, *key) or asked
+    if found.decision or time_left_s(found) > 0:
+        return found
+    why = f"no answer until {found.deadline_at[:16]} UTC"
+    silence = Answer(decision="reject", name=TIMEOUT, reason=why)
+    return _record(*key, silence, "timeout")
+
+
+def time_left_s(asked: Approval) -> float:
+    """Seconds until the deadline, negative after it."""
+    deadline = datetime.fromisoformat(asked.deadline_at)
+    return (deadline - datetime.now(UTC)).total_seconds()
+
+
+def as_answer(found: Approval) -> Answer:
+    """A decision as if it came through the form."""
+    return Answer(
+        decision="approve" if found.decision == "approved" else "reject",
+        name=str(found.decided_by),
+        reason=str(found.reason),
+    )
+
+
 def answer_by_hand(problem: str, version: int | None, answer: Answer) -> Approval:
     """Answer from the command line: the version that waits, or the one named, asked about or not.
 
@@ -139,57 +169,6 @@ def rejected(problem: str) -> set[tuple[int, str]]:
     """Version and bundle of each rejection, as `tracking.find` passes over them."""
     found = ledger.approvals(ledger.connect(), problem)
     return {(one.model_version, one.bundle_sha256) for one in found if one.status == "rejected"}
-
-
-def facts(found: Approval) -> dict[str, Any]:
-    """One approval for people and machines."""
-    return {
-        "model_version": found.model_version,
-        "status": found.status,
-        "why": list(found.why),
-        "asked_at": found.asked_at,
-        "deadline_at": found.deadline_at,
-        "page": _page(found),
-        "decided_by": found.decided_by,
-        "decided_at": found.decided_at,
-        "decided_via": found.decided_via,
-        "reason": found.reason,
-        "bundle_sha256": found.bundle_sha256,
-    }
-
-
-def question(found: Approval) -> dict[str, str]:
-    """An open question in short: what, why, where to answer and until when."""
-    return {
-        "problem": found.problem,
-        "model_version": str(found.model_version),
-        "why": "; ".join(found.why),
-        "page": _page(found) or "no run waits; `retrue deploy` asks again",
-        "answer": how_to_answer(found),
-        "deadline_at": found.deadline_at,
-    }
-
-
-def evidence(model: ModelRef, asked: Approval) -> dict[str, Any]:
-    """What `pages.approval` shows beside the problem."""
-    return {
-        "version": model.version,
-        "why": asked.why,
-        "reason": tracking.verdict_reason(model),
-        "run": _page(asked) or "",
-        "how": how_to_answer(asked),
-        "deadline": f"{asked.deadline_at[:16].replace('T', ' ')} UTC",
-    }
-
-
-def how_to_answer(found: Approval) -> str:
-    """The command that answers, for a log line or a page."""
-    which = f"{found.problem} --version {found.model_version}"
-    return f"retrue approve|reject {which} --by NAME --reason WHY"
-
-
-def _page(found: Approval) -> str | None:
-    return run_page(found.flow_run_id) if found.has_a_run else None
 
 
 def _record(problem: str, version: int, bundle_sha256: str, answer: Answer, via: Via) -> Approval:

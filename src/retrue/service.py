@@ -6,7 +6,18 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from retrue import approvals, containers, ledger, probes, processes, proxy, slots, stack, tracking
+from retrue import (
+    approval_facts,
+    approvals,
+    containers,
+    ledger,
+    probes,
+    processes,
+    proxy,
+    slots,
+    stack,
+    tracking,
+)
 from retrue.engine import engine_or_reason
 from retrue.errors import DeployError
 from retrue.images import build_image, ensure_base_image
@@ -201,7 +212,7 @@ def status(root: Path) -> dict[str, Any]:
             if retrainings
             else None,
             "waits_for_approval": {
-                f"version {one.model_version}": approvals.question(one)
+                f"version {one.model_version}": approval_facts.question(one)
                 for one in approvals.waiting(problem.name)
             },
         }

@@ -82,7 +82,7 @@ def test_an_answer_that_says_nothing_does_not_count_and_the_next_one_does(loop: 
         assert resume(loop, asked, wrong)["status"] == "REJECT"
     # The server's schema lets it pass; we do not, and ask again.
     assert resume(loop, asked, FORM | {"name": "A\u0000nn"})["status"] == "ACCEPT"
-    wait_for(lambda: "asking again" in _log(run), "the second question")
+    wait_for(lambda: "No answer that counts" in _log(run), "the second question")
     assert paused(loop, "doubted", 1).status == "waiting"
     assert loop.deployments("doubted") == []
     assert resume(loop, asked, FORM)["status"] == "ACCEPT"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from retrue import approval_watch, approvals, ledger, pages, tracking
+from retrue import approval_facts, approvals, ledger, pages, tracking
 from retrue.approval_answers import Answer, Rejected
 from retrue.errors import LedgerError
 from retrue.ledger import Approval, Ledger
@@ -239,29 +239,20 @@ def test_the_command_line_answers_for_the_one_that_waits(
     assert [one["retrue.approval"] for one in marks] == ["approved", "approved", "rejected"]
 
 
-def test_a_run_that_waits_goes_on_with_an_answer_from_elsewhere(book: Ledger) -> None:
-    asked = ledger.request_approval(
-        ledger.connect(), "flights", 2, SHA, why=("w",), timeout_s=DAY_S, flow_run_id="r"
-    )
-    resumed: list[Answer] = []
-    with approval_watch.watching(asked, resumed.append, every_s=0.01):
-        time.sleep(0.1)
-        assert resumed == []
-        decide(book, NO, "command line")
-        _until(lambda: len(resumed) > 1)
-    assert {one.model_dump_json() for one in resumed} == {NO.model_dump_json()}
+def test_a_look_finds_an_answer_from_elsewhere(book: Ledger) -> None:
+    asked = ask(ledger.connect())
+    assert approvals.look(asked) == asked
+    found = decide(book, NO, "command line")
+    assert approvals.look(asked) == found
+    assert approvals.as_answer(found) == NO
 
 
 def test_silence_until_the_deadline_is_a_rejection(book: Ledger) -> None:
-    asked = ledger.request_approval(
-        ledger.connect(), "flights", 2, SHA, why=("w",), timeout_s=0.1, flow_run_id="r"
-    )
-    resumed: list[Answer] = []
-    with approval_watch.watching(asked, resumed.append, every_s=0.01):
-        _until(lambda: bool(resumed))
-    (found,) = ledger.approvals(book, "flights")
+    asked = ask(book)  # in 2013
+    found = approvals.look(asked)
     assert (found.status, found.decided_by, found.decided_via) == ("rejected", "timeout", "timeout")
-    assert found.reason == f"no answer until {asked.deadline_at[:16]} UTC"
+    assert found.reason == "no answer until 2013-04-02T00:00 UTC"
+    assert approvals.look(asked) == found
 
 
 def test_a_claim_outlives_its_lease_while_its_heart_beats(tmp_path: Path) -> None:
@@ -278,15 +269,8 @@ def test_a_claim_outlives_its_lease_while_its_heart_beats(tmp_path: Path) -> Non
 def test_the_page_says_why_what_and_how(book: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracking, "verdict_reason", lambda _: "gain +0.02")
     problem = load_problem("flights", ROOT)
-    page = pages.approval(problem, **approvals.evidence(model(), ask(book)))
+    page = pages.approval(problem, **approval_facts.evidence(model(), ask(book)))
     assert page.startswith("# Shall version 2 of flights serve?")
     for words in ("- a doubt", "gain +0.02", "retrue approve", "2013-04-02 00:00 UTC", "crew-hour"):
         assert words in page
     assert [line for line in page.splitlines() if line.startswith("# ")] == [page.splitlines()[0]]
-
-
-def _until(look: Any) -> None:
-    deadline = time.monotonic() + 10
-    while not look():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
