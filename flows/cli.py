@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows import data_commands, init_command, labels_commands
+from flows import approval_commands, data_commands, init_command, labels_commands
 from retrue import expectations_process, openmp, stack
+from retrue.approval_answers import Rejected
 from retrue.errors import RetrueError
 from retrue.home import home
 from retrue.problems import all_problems, load_problem
@@ -31,6 +32,9 @@ app = typer.Typer(
 app.command()(init_command.init)
 app.add_typer(data_commands.app, name="data")
 app.add_typer(labels_commands.app, name="labels")
+app.command()(approval_commands.approvals)
+app.command()(approval_commands.approve)
+app.command()(approval_commands.reject)
 err = console(stderr=True)
 
 Name = Annotated[str, typer.Argument(help="Problem: a file in configs/, without .yaml")]
@@ -93,7 +97,7 @@ def deploy(
     _connect(name)
     from flows.deployment import deploy as flow
 
-    _show(flow(name, version, reason), json_)
+    _show(_let_through(flow(name, version, reason)), json_)
 
 
 @app.command()
@@ -129,7 +133,7 @@ def rollback(
     _connect(name)
     from flows.rollback import rollback as flow
 
-    _show(flow(name, version, reason), json_)
+    _show(_let_through(flow(name, version, reason)), json_)
 
 
 @app.command()
@@ -195,6 +199,13 @@ def _connect(name: str) -> None:
 
 def _is_told_elsewhere(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.ERROR and record.name.startswith("prefect.")
+
+
+def _let_through(found: Any) -> Any:
+    """What serves now; a rejection by a person is a refusal to whoever asked."""
+    if isinstance(found, Rejected):
+        raise found.error()
+    return found
 
 
 def _day(moment: datetime | None) -> date | None:

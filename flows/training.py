@@ -7,6 +7,7 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel
 
 from flows.parameters import ProblemName, TrainUntil, run_name
+from retrue.approval_answers import Rejected
 from retrue.experiment import import_ahead
 from retrue.gate import Verdict
 from retrue.problems import load_problem
@@ -22,10 +23,14 @@ class Trained(BaseModel):
     data: DataRef
     model: ModelRef
     verdict: Verdict
+    rejected: Rejected | None = None
+    """By a person, after the gate had let it pass."""
 
     @property
-    def outcome(self) -> Literal["promoted", "refused"]:
-        """The gate's answer."""
+    def outcome(self) -> Literal["promoted", "refused", "rejected"]:
+        """The gate's answer, or a person's after it."""
+        if self.rejected:
+            return "rejected"
         return "promoted" if self.verdict.promoted else "refused"
 
     def facts(self) -> dict[str, Any]:
@@ -35,6 +40,7 @@ class Trained(BaseModel):
             "data_version": self.data.version,
             "data_sha256": self.data.sha256,
             **self.verdict.model_dump(include={"metric", "gain", "lower", "upper", "reason"}),
+            **(self.rejected.model_dump(exclude={"problem"}) if self.rejected else {}),
         }
 
 

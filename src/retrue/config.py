@@ -188,6 +188,10 @@ class Gate(Section):
     """Resident memory of the server after these requests."""
     max_image_mb: float = Field(default=1_000, gt=0)
     """An image that is larger is never switched in."""
+    approval: Literal["never", "on_doubt", "required"] = "on_doubt"
+    """When a person is asked before a version that never served is deployed."""
+    approval_timeout_hours: float = Field(default=24, gt=0, le=8760)
+    """Without an answer until then the version is rejected."""
 
 
 class Serving(Section):

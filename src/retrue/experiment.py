@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from importlib import import_module
 from threading import Thread
@@ -128,7 +129,10 @@ def register(
         bundle,
         run_id,
         verdict.reason,
-        {"retrue.promoted": str(verdict.promoted)},
+        {
+            "retrue.promoted": str(verdict.promoted),
+            "retrue.doubts": json.dumps(verdict.doubts),
+        },
     )
 
 

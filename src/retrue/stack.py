@@ -54,6 +54,14 @@ def urls() -> Urls:
     return Urls(*(f"http://{HOST}:{ports[name]}" for name in SERVERS))
 
 
+def run_page(flow_run_id: str | None) -> str | None:
+    """Address of a flow run in the Prefect UI; None without a run or a running stack."""
+    record = processes.running("prefect")
+    if flow_run_id is None or record is None or record.port is None:
+        return None
+    return f"http://{HOST}:{record.port}/runs/flow-run/{flow_run_id}"
+
+
 def environment(at: Urls) -> dict[str, str]:
     """Environment of every process that talks to the stack: no telemetry, all state at home."""
     return {

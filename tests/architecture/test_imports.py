@@ -25,7 +25,17 @@ HOMES = {
     "sklearn": {"metrics", "calibrators", "exploration.importance", "interpretation.mimic"},
     "sqlalchemy": {
         "sources.sql_source",
-        *(f"ledger.{name}" for name in ("store", "leases", "checks", "retrainings", "deployments")),
+        *(
+            f"ledger.{name}"
+            for name in (
+                "store",
+                "leases",
+                "checks",
+                "retrainings",
+                "deployments",
+                "approvals",
+            )
+        ),
     },
     "yaml": {"problems"},
 }
