@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows import data_commands, init_command, labels_commands
+from flows import data_commands, evidence_commands, init_command, labels_commands
 from retrue import expectations_process, openmp, stack
 from retrue.errors import RetrueError
 from retrue.home import home
@@ -31,6 +31,8 @@ app = typer.Typer(
 app.command()(init_command.init)
 app.add_typer(data_commands.app, name="data")
 app.add_typer(labels_commands.app, name="labels")
+app.command()(evidence_commands.lineage)
+app.command()(evidence_commands.card)
 err = console(stderr=True)
 
 Name = Annotated[str, typer.Argument(help="Problem: a file in configs/, without .yaml")]

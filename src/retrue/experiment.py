@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrue import bundles, gate, lake, pages, splits, tracking, training
+from retrue import bundles, gate, lake, pages, run_files, splits, tracking, training
 from retrue.problems import problem_sha256
 from retrue.refs import BundleRef, DataRef, ModelRef
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import pandas as pd
 
@@ -75,9 +76,19 @@ def judge(
 
 
 def register(
-    problem: Problem, data: DataRef, bundle: BundleRef, verdict: Verdict, flow_run_id: str
+    problem: Problem,
+    data: DataRef,
+    bundle: BundleRef,
+    verdict: Verdict,
+    flow_run_id: str,
+    champion: ModelRef | None = None,
+    root: Path | None = None,
 ) -> ModelRef:
-    """Log parameters, metrics, inputs and bundle to MLflow and register the version."""
+    """Log parameters, metrics, inputs and bundle to MLflow and register the version.
+
+    With them go the definition, the verdict, the environment and the lock of the project folder
+    `root`; `champion` is the version that the verdict compares with.
+    """
     stored = bundles.read_metrics(bundle)
     manifest = bundles.read_manifest(bundle)
     tags = {
@@ -88,6 +99,7 @@ def register(
         "retrue.lock_sha256": manifest["lock_sha256"],
         "retrue.flow_run": flow_run_id,
         "retrue.verdict": verdict.reason,
+        **({"retrue.champion": str(champion.version)} if champion else {}),
         "mlflow.note.content": pages.canvas(problem),
     }
     run_id = tracking.log_run(
@@ -104,6 +116,7 @@ def register(
         metrics={**stored["metrics"], **_gate_metrics(verdict)},
         curve=stored["curve"],
         tags=tags,
+        files=run_files.files(problem, verdict, manifest["lock_sha256"], root),
     )
     return tracking.register(
         bundle,

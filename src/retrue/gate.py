@@ -14,6 +14,66 @@ Ints = npt.NDArray[np.intp]
 MIN_DAYS = 5
 
 
+class _Evidence(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Interval(_Evidence):
+    """A figure with its two-sided interval at the verdict's `confidence`."""
+
+    value: float
+    lower: float
+    upper: float
+
+
+class SliceGain(_Evidence):
+    """Champion against challenger on the rows where `name` is `value`."""
+
+    name: str
+    value: str
+    n_rows: int
+    champion: float | None
+    challenger: float | None
+    gain: float | None
+    lower: float | None
+    upper: float | None
+    margin: float
+    holds: bool
+
+
+class Bin(_Evidence):
+    """Rows whose score is in [lower, upper): what was said and what came true."""
+
+    lower: float
+    upper: float
+    mean_score: float
+    observed: float
+    n: int
+
+
+class Calibration(_Evidence):
+    """How far scores are frequencies (Cox 1958: slope 1, intercept 0)."""
+
+    bins: tuple[Bin, ...]
+    expected_error: float
+    slope: float
+    intercept: float
+    slope_lower: float
+    slope_upper: float
+    holds: bool
+
+
+class ProcessingPerformance(_Evidence):
+    """Speed and memory of the built bundle, measured."""
+
+    p50_ms: float
+    p99_ms: float
+    rows_per_s: float
+    memory_mb: float
+    holds: bool
+    reasons: tuple[str, ...] = ()
+
+
 class Verdict(BaseModel):
     """The gate's answer; the metric keeps its natural sign, the gain is positive when better."""
 
@@ -31,6 +91,14 @@ class Verdict(BaseModel):
     n_rows: int
     n_days: int
     reason: str
+    metrics: dict[str, Interval] = {}
+    """Of the challenger on the hold-out, by field names."""
+    champion_metrics: dict[str, Interval] = {}
+    slices: tuple[SliceGain, ...] = ()
+    calibration: Calibration | None = None
+    processing: ProcessingPerformance | None = None
+    doubts: tuple[str, ...] = ()
+    """Why a human is to look although the figures pass."""
 
 
 def compare(

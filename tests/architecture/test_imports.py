@@ -20,7 +20,7 @@ HOMES = {
     "mlflow": {"tracking"},
     "psutil": {"processes"},
     "python_calamine": {"sources.workbooks"},
-    "rich": {"story"},
+    "rich": {"story", "terminal"},
     "sklearn": {"metrics", "exploration.importance"},
     "sqlalchemy": {
         "sources.sql_source",

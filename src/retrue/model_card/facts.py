@@ -1,0 +1,110 @@
+"""All that a card tells, from the registry, the bundle and the ledger; nothing is scored."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from retrue import bundles, lineage, registry, run_files, tracking
+from retrue.checkpoint import Checkpoint
+from retrue.config import Problem
+from retrue.model_card.inputs import Input, inputs
+
+if TYPE_CHECKING:
+    from retrue.lineage_facts import Lineage
+    from retrue.refs import ModelRef
+
+
+class Effect(BaseModel):
+    """How much a feature moves the scores, and in which direction its rise does."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    mean_abs_shap: float
+    share: float
+    """Of the sum over all features, 0 to 1."""
+    gain_share: float | None = None
+    direction: str | float | None = None
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The version that the verdict compares with."""
+
+    lineage: Lineage
+    effects: tuple[Effect, ...] = ()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a card is made of; a part that is None or empty was not measured."""
+
+    problem: Problem
+    is_as_was: bool
+    """Whether `problem` is the definition that made the version, not the present one."""
+    lineage: Lineage
+    checkpoint: Checkpoint | None
+    curve: dict[str, list[float]]
+    threshold: float
+    inputs: tuple[Input, ...]
+    n_reference: int
+    effects: tuple[Effect, ...] = ()
+    rival: Rival | None = None
+
+
+def gather(problem: Problem, model: ModelRef) -> Facts:
+    """Gather the facts of a registered version.
+
+    `problem` is the present definition; the one that made the version is taken where it was kept.
+    """
+    origin = lineage.of_model(problem.name, model.version)
+    kept = _as_was(origin.definition.problem)
+    stored = bundles.read_metrics(model.bundle)
+    signature = bundles.read_signature(model.bundle)
+    reference = bundles.read_reference(model.bundle)
+    return Facts(
+        problem=kept or problem,
+        is_as_was=kept is not None,
+        lineage=origin,
+        checkpoint=Checkpoint.model_validate(stored["checkpoint"]),
+        curve=stored["curve"],
+        threshold=signature["threshold"],
+        inputs=inputs(signature["features"], reference),
+        n_reference=len(reference),
+        effects=_effects(origin.run_id),
+        rival=_rival(origin),
+    )
+
+
+def find(problem: Problem, version: int | None) -> ModelRef:
+    """A registered version, by default the newest, whatever its gate said."""
+    return tracking.find(problem.name, registry.find_version(problem.name, version).version)
+
+
+def _rival(origin: Lineage) -> Rival | None:
+    if origin.champion is None:
+        return None
+    theirs = lineage.of_model(origin.problem, origin.champion)
+    return Rival(theirs, _effects(theirs.run_id))
+
+
+def _effects(run_id: str) -> tuple[Effect, ...]:
+    """What the run's explanation says of features, largest first; empty without one."""
+    content = registry.read_files(registry.run(run_id), [run_files.EXPLANATION])
+    if not content:
+        return ()
+    found = json.loads(content[run_files.EXPLANATION])["features"]
+    effects = (Effect.model_validate(one) for one in found)
+    return tuple(sorted(effects, key=lambda one: -one.share))
+
+
+def _as_was(definition: dict[str, Any] | None) -> Problem | None:
+    """A definition of another release may hold what this one does not know."""
+    try:
+        return None if definition is None else Problem.model_validate(definition)
+    except ValidationError:
+        return None
