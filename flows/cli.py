@@ -32,6 +32,7 @@ app.command()(init_command.init)
 app.add_typer(data_commands.app, name="data")
 app.add_typer(labels_commands.app, name="labels")
 app.command()(evidence_commands.lineage)
+app.command()(evidence_commands.compare)
 app.command()(evidence_commands.card)
 err = console(stderr=True)
 

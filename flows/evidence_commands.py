@@ -68,3 +68,41 @@ def card(
     typer.echo(json.dumps(found, indent=1) if json_ else "\n".join(outline(found)))
     if open_:
         typer.launch(path.as_uri())
+
+
+def compare(
+    name: Name,
+    versions: Annotated[
+        str, typer.Option(help="Such as 1,4; the newest twelve unless they are given.")
+    ] = "",
+    on_newest: Annotated[
+        bool,
+        typer.Option(
+            "--on-newest/--as-judged", help="Score all on the same newest hold-out as well."
+        ),
+    ] = True,
+    json_: Json = False,
+) -> None:
+    """Put model versions side by side, in words and on a page."""
+    from retrue import comparison
+    from retrue.comparison import text
+    from retrue.comparison.page import write_page
+    from retrue.terminal import print_table
+
+    problem = load_problem(name)
+    found = comparison.compare(problem, _numbers(versions), on_newest)
+    path = write_page(found)
+    told = found.comparison
+    if json_:
+        typer.echo(json.dumps({**told.model_dump(mode="json"), "page": str(path)}, indent=1))
+        return
+    for title, header, rows in text.tables(told):
+        print_table(title, header, rows)
+    typer.echo("\n".join([*text.remarks(told), f"page  {path}"]))
+
+
+def _numbers(text: str) -> list[int] | None:
+    try:
+        return [int(one) for one in text.split(",")] if text else None
+    except ValueError:
+        raise typer.BadParameter("give version numbers with commas between, such as 1,4") from None

@@ -55,6 +55,6 @@ def decision_costs(
     always, never = float(np.sum(y == 0)) * alarm.amount, float(np.sum(y == 1)) * miss.amount
     return {
         **found,
-        "holdout_cost": n_alarms * alarm.amount + n_missed * miss.amount,
-        "no_skill_cost": min(always, never),
+        "holdout_cost_total": n_alarms * alarm.amount + n_missed * miss.amount,
+        "no_skill_cost_total": min(always, never),
     }

@@ -14,35 +14,39 @@ Ints = npt.NDArray[np.intp]
 MIN_DAYS = 5
 
 
-class _Evidence(BaseModel):
+class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Interval(_Evidence):
-    """A figure with its two-sided interval at the verdict's `confidence`."""
+class Interval(_Frozen):
+    """A figure of the hold-out with its two-sided block-bootstrap interval."""
 
     value: float
     lower: float
     upper: float
 
 
-class SliceGain(_Evidence):
-    """Champion against challenger on the rows where `name` is `value`."""
+class SliceGain(_Frozen):
+    """Gain on the rows of one category; the interval allows for the number of slices."""
 
     name: str
+    """Column."""
     value: str
+    """Category of the column."""
     n_rows: int
-    champion: float | None
-    challenger: float | None
-    gain: float | None
+    champion: float
+    challenger: float
+    gain: float
     lower: float | None
     upper: float | None
+    """None where resamples of these rows hold one class only."""
     margin: float
+    """How much worse it may be."""
     holds: bool
 
 
-class Bin(_Evidence):
-    """Rows whose score is in [lower, upper): what was said and what came true."""
+class Bin(_Frozen):
+    """One bin of a reliability diagram: what was said and what came true."""
 
     lower: float
     upper: float
@@ -51,33 +55,37 @@ class Bin(_Evidence):
     n: int
 
 
-class Calibration(_Evidence):
-    """How far scores are frequencies (Cox 1958: slope 1, intercept 0)."""
+class Calibration(_Frozen):
+    """Whether probabilities mean what they say; of several classes: the likeliest one's."""
 
     bins: tuple[Bin, ...]
     expected_error: float
-    slope: float
-    intercept: float
-    slope_lower: float
-    slope_upper: float
+    """Mean distance of `mean_score` and `observed` over the bins, weighted by rows."""
+    expected_error_lower: float
+    slope: float | None
+    intercept: float | None
+    slope_lower: float | None
+    slope_upper: float | None
+    """Of the logistic recalibration; None when the scores are all alike or tell all apart."""
+    intercept_lower: float | None
+    intercept_upper: float | None
+    champion_error: float | None
     holds: bool
 
 
-class ProcessingPerformance(_Evidence):
-    """Speed and memory of the built bundle, measured."""
+class ProcessingPerformance(_Frozen):
+    """What a server of the built bundle was measured to do; None: it gave no answers."""
 
-    p50_ms: float
-    p99_ms: float
-    rows_per_s: float
-    memory_mb: float
+    p50_ms: float | None
+    p99_ms: float | None
+    rows_per_s: float | None
+    memory_mb: float | None
     holds: bool
     reasons: tuple[str, ...] = ()
 
 
-class Verdict(BaseModel):
+class Verdict(_Frozen):
     """The gate's answer; the metric keeps its natural sign, the gain is positive when better."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     promoted: bool
     metric: str
@@ -91,9 +99,12 @@ class Verdict(BaseModel):
     n_rows: int
     n_days: int
     reason: str
+    n_seeds: int = 1
+    """Models of the challenger's recipe that the interval counts in."""
     metrics: dict[str, Interval] = {}
-    """Of the challenger on the hold-out, by field names."""
+    """The challenger's on the hold-out by their field names (`retrue.metric_table`)."""
     champion_metrics: dict[str, Interval] = {}
+    """The champion's on the same rows, or those of no skill for a first model."""
     slices: tuple[SliceGain, ...] = ()
     calibration: Calibration | None = None
     processing: ProcessingPerformance | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +12,9 @@ from retrue.story import console
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+_WHOLE = 22
+"""Cells up to this length stay on one line, such as a figure with its interval."""
 
 
 def print_tree(title: str, facts: Mapping[str, Any]) -> None:
@@ -26,7 +29,9 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
     for at, name in enumerate(header):
         is_number = bool(rows) and all(row[at][:1] in "0123456789+-" for row in rows)
-        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+        is_short = all(len(row[at]) <= _WHOLE for row in rows)
+        justify: Literal["left", "right"] = "right" if is_number else "left"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=is_short)
     for row in rows:
         table.add_row(*(Text(text) for text in row))  # what a name holds is no markup
     console().print(table)

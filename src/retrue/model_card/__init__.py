@@ -99,12 +99,12 @@ def _overview(facts: Facts) -> str:
 
 def _headline(facts: Facts) -> list[tuple[str, str]]:
     shown = []
-    for one in evidence.figures(facts)[:2]:
+    for one in evidence.figures(facts.lineage)[:2]:
         ends = "" if one.interval is None else f" [{one.interval[0]:.3f}, {one.interval[1]:.3f}]"
         shown.append((f"{one.ours:.4f}", f"{safe(one.name)} on the hold-out{ends}"))
     stored = facts.lineage.metrics
-    if stored.get("no_skill_cost"):
-        saved = 1 - stored["holdout_cost"] / stored["no_skill_cost"]
+    if stored.get("no_skill_cost_total"):
+        saved = 1 - stored["holdout_cost_total"] / stored["no_skill_cost_total"]
         words = "of the cost saved" if saved >= 0 else "dearer than no model"
         shown.append((percent(abs(saved)), words))
     return shown

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Follow from the data version, which is told apart from them; the hash from all of the definition.
 _TOLD_ELSEWHERE = {"until", "config_sha256"}
+# Three of four ICE lines go one way: as in the comparison that raises doubts.
+_CLEAR = 0.5
 
 
 @dataclass(frozen=True)
@@ -76,32 +78,26 @@ def moved_features(ours: Sequence[Effect], theirs: Sequence[Effect], n: int = 8)
     found = []
     for name in {**now, **then}:
         old, new = then.get(name), now.get(name)
-        flipped = old is not None and new is not None and _opposed(old.direction, new.direction)
+        flipped = (
+            old is not None and new is not None and sign(old.direction) * sign(new.direction) < 0
+        )
         before, after = (None if one is None else one.share for one in (old, new))
         found.append(Moved(name, before, after, flipped))
     found.sort(key=lambda one: (-abs((one.after or 0) - (one.before or 0)), one.name))
     return found[:n] + [one for one in found[n:] if one.flipped]
 
 
-def _opposed(one: str | float | None, other: str | float | None) -> bool:
-    """Whether two directions contradict each other; mixed or unknown ones never do.
+def sign(direction: float | None) -> int:
+    """1 where the score rises with the feature, -1 where it falls, 0 where neither is clear.
 
     Examples
     --------
-    >>> _opposed(0.4, -0.2), _opposed("rising", "falling"), _opposed("mixed", "falling")
-    (True, True, False)
+    >>> sign(0.8), sign(-0.6), sign(0.2), sign(None)
+    (1, -1, 0, 0)
     """
-    return sign(one) * sign(other) < 0
-
-
-def sign(direction: str | float | None) -> int:
-    """1 where the score rises with the feature, -1 where it falls, 0 where neither is told."""
-    if isinstance(direction, (int, float)):
-        return (direction > 0) - (direction < 0)
-    rising = {"rising", "increasing", "up", "positive", "+"}
-    falling = {"falling", "decreasing", "down", "negative", "-"}
-    word = (direction or "").lower()
-    return (word in rising) - (word in falling)
+    if direction is None or abs(direction) < _CLEAR:
+        return 0
+    return 1 if direction > 0 else -1
 
 
 def _differences(

@@ -118,7 +118,11 @@ def effects_chart(effects: Sequence[Effect], title: str) -> str:
     for i, one in enumerate(effects):
         y, way = i * ROW + 3, sign(one.direction)
         body += label(left - 6, y + 11, short(one.name, 17), "end")
-        words = {1: "a rise raises the score", -1: "a rise lowers the score", 0: "no one direction"}
+        words = {
+            1: "a rise raises the score",
+            -1: "a rise lowers the score",
+            0: "no clear direction",
+        }
         fill = {1: ORANGE, -1: BLUE, 0: "#9fb3c8"}[way]
         what = f"{one.name}: {percent(one.share)}, {words[way]}"
         body += box(left, y, one.share * zoom, ROW - 7, fill, what)

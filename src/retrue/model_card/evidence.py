@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from retrue.exploration_page.charts import safe
+from retrue.exploration_page.charts import safe, short
 from retrue.exploration_page.sections import scrolled
 from retrue.html_page import facts as facts_list
 from retrue.html_page import not_measured, table
@@ -18,17 +18,25 @@ from retrue.model_card.charts import (
 )
 
 if TYPE_CHECKING:
-    from retrue.gate import Interval, Verdict
+    from retrue.gate import Interval
+    from retrue.lineage_facts import Lineage
     from retrue.model_card.facts import Facts
 
 MEANING = {
     "log_loss": "nats a row, lower is better",
     "auc": "0 to 1, higher is better",
+    "average_precision": "0 to 1, higher is better",
     "brier": "0 to 1, lower is better",
+    "cost": "of the decisions, a row, lower is better",
     "accuracy": "share, higher is better",
+    "balanced_accuracy": "share, higher is better",
+    "precision": "share of alarms, higher is better",
+    "recall": "share of cases, higher is better",
+    "f1": "0 to 1, higher is better",
+    "squared_error": "in the label's unit squared, lower is better",
     "rmse": "in the label's unit, lower is better",
     "mae": "in the label's unit, lower is better",
-    "squared_error": "in the label's unit squared, lower is better",
+    "r2": "share, higher is better",
 }
 HELD, BROKEN = '<span class="good-text">holds</span>', '<span class="bad-text">does not hold</span>'
 
@@ -45,33 +53,37 @@ class Figure:
     no_skill: float | None
 
 
-def figures(facts: Facts) -> list[Figure]:
+def figures(found: Lineage) -> list[Figure]:
     """Metrics with intervals where the verdict has them, else those of the fit without."""
-    verdict, stored = facts.lineage.verdict, facts.lineage.metrics
+    verdict, stored, is_first = found.verdict, found.metrics, found.champion is None
     measured = verdict.metrics if verdict else {}
-    names = [name for name in MEANING if f"holdout_{name}" in stored]
-    found = []
-    for name in dict.fromkeys((*measured, *names)):
-        ours, theirs = (side.get(name) for side in _sides(verdict))
-        value = ours.value if ours else stored[f"holdout_{name}"]
-        found.append(
+    rivals = verdict.champion_metrics if verdict else {}
+    named = [name for name in MEANING if f"holdout_{name}" in stored and name not in measured]
+    listed = []
+    for name in (*measured, *named):
+        ours, rival = measured.get(name), rivals.get(name)
+        theirs = None if rival is None else rival.value
+        if theirs is None and verdict is not None and verdict.metric == name:
+            theirs = verdict.champion
+        listed.append(
             Figure(
                 name,
-                value,
+                ours.value if ours else stored[f"holdout_{name}"],
                 _ends(ours),
-                theirs.value if theirs else _judged(facts, name),
-                _ends(theirs),
-                stored.get(f"no_skill_{name}"),
+                None if is_first else theirs,
+                None if is_first else _ends(rival),
+                # A first version's rival is no skill.
+                theirs if is_first and theirs is not None else stored.get(f"no_skill_{name}"),
             )
         )
-    return found
+    return listed
 
 
 def metrics(facts: Facts) -> str:
     """Every metric beside that of the champion and of no skill, and the gain that decided."""
     verdict, rival = facts.lineage.verdict, facts.lineage.champion
     against = f"version {rival}" if rival is not None else "champion"
-    rows = [_metric_row(one) for one in figures(facts)]
+    rows = [_metric_row(one) for one in figures(facts.lineage)]
     parts = [_span_of_holdout(facts)]
     header = ("metric", "this version", against, "no skill", "", "meaning")
     parts.append(table(header, rows, numbers=(1, 2, 3)))
@@ -80,7 +92,8 @@ def metrics(facts: Facts) -> str:
             not_measured("Intervals of single metrics. The gain below has one where it was judged.")
         )
     if verdict is not None and verdict.lower is not None:
-        blocks = f"{verdict.n_rows:,} rows, {verdict.n_days} blocks"
+        seeds = f", {verdict.n_seeds} seeds" if verdict.n_seeds > 1 else ""
+        blocks = f"{verdict.n_rows:,} rows, {verdict.n_days} blocks{seeds}"
         parts.append(
             f"<p><b>Gain in {safe(verdict.metric)} over"
             f" {'no skill' if rival is None else against}: {verdict.gain:+.4f}</b>"
@@ -101,7 +114,7 @@ def slices(facts: Facts) -> str:
     shown = sorted(verdict.slices, key=lambda one: (one.holds, one.gain or 0.0))
     rows = [
         [
-            safe(f"{one.name} {one.value}"),
+            f'<span class="whole">{short(f"{one.name} {one.value}", 40)}</span>',
             f"{one.n_rows:,}",
             figure(one.champion, ".4f"),
             figure(one.challenger, ".4f"),
@@ -135,32 +148,33 @@ def calibration(facts: Facts) -> str:
         return not_measured("Whether scores are frequencies; do not read them as probabilities.")
     pairs = [
         ("Verdict", HELD if found.holds else BROKEN),
-        ("Expected error", f"{found.expected_error:.4f} (mean distance of score and share)"),
+        (
+            "Expected error",
+            f"{found.expected_error:.4f}, at least {found.expected_error_lower:.4f}: mean distance"
+            " of score and share",
+        ),
         (
             "Slope",
-            f"{found.slope:.3f} [{found.slope_lower:.3f}, {found.slope_upper:.3f}];"
-            " 1 is right, below 1 is too sure of itself",
+            _ranged(found.slope, found.slope_lower, found.slope_upper)
+            + "; 1 is right, below 1 is too sure of itself",
         ),
-        ("Intercept", f"{found.intercept:+.3f}; 0 is right, below 0 says too much"),
+        (
+            "Intercept",
+            _ranged(found.intercept, found.intercept_lower, found.intercept_upper)
+            + "; 0 is right, below 0 says too much",
+        ),
+        ("Champion's error", figure(found.champion_error, ".4f")),
     ]
     chart = scrolled(calibration_chart(found, "Observed share by mean score"))
     return f'<div class="beside"><div>{chart}</div><div>{facts_list(pairs)}</div></div>'
 
 
-def _judged(facts: Facts, name: str) -> float | None:
-    """The champion's figure in the metric of the gate, which every verdict has."""
-    verdict = facts.lineage.verdict
-    if verdict is None or verdict.metric != name or facts.lineage.champion is None:
-        return None
-    return verdict.champion
-
-
-def _sides(verdict: Verdict | None) -> tuple[dict[str, Interval], dict[str, Interval]]:
-    return (verdict.metrics, verdict.champion_metrics) if verdict else ({}, {})
-
-
 def _ends(found: Interval | None) -> tuple[float, float] | None:
     return None if found is None else (found.lower, found.upper)
+
+
+def _ranged(value: float | None, lower: float | None, upper: float | None) -> str:
+    return f"{figure(value, '.3f')} [{figure(lower, '.3f')}, {figure(upper, '.3f')}]"
 
 
 def _metric_row(one: Figure) -> list[str]:
@@ -171,7 +185,7 @@ def _metric_row(one: Figure) -> list[str]:
         _said(one.theirs, one.their_interval),
         figure(one.no_skill, ".4f"),
         pair_chart(ours, theirs, f"{one.name}: this version above, champion below") if ours else "",
-        MEANING.get(one.name, ""),
+        f'<span class="whole">{MEANING.get(one.name, "")}</span>',
     ]
 
 

@@ -27,8 +27,8 @@ class Effect(BaseModel):
     mean_abs_shap: float
     share: float
     """Of the sum over all features, 0 to 1."""
-    gain_share: float | None = None
-    direction: str | float | None = None
+    direction: float | None = None
+    """Share of ICE lines that rise less those that fall, -1 to 1; None where it was not told."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def gather(problem: Problem, model: ModelRef) -> Facts:
         threshold=signature["threshold"],
         inputs=inputs(signature["features"], reference),
         n_reference=len(reference),
-        effects=_effects(origin.run_id),
+        effects=read_effects(origin.run_id),
         rival=_rival(origin),
     )
 
@@ -89,10 +89,10 @@ def _rival(origin: Lineage) -> Rival | None:
     if origin.champion is None:
         return None
     theirs = lineage.of_model(origin.problem, origin.champion)
-    return Rival(theirs, _effects(theirs.run_id))
+    return Rival(theirs, read_effects(theirs.run_id))
 
 
-def _effects(run_id: str) -> tuple[Effect, ...]:
+def read_effects(run_id: str) -> tuple[Effect, ...]:
     """What the run's explanation says of features, largest first; empty without one."""
     content = registry.read_files(registry.run(run_id), [run_files.EXPLANATION])
     if not content:

@@ -20,7 +20,7 @@ def markdown(facts: Facts, path: Path) -> str:
     rival = "champion" if found.champion is None else f"version {found.champion}"
     rows = [
         (one.name, number(one.ours, ".4f"), number(one.theirs, ".4f"), number(one.no_skill, ".4f"))
-        for one in figures(facts)
+        for one in figures(facts.lineage)
     ]
     parts = [
         f"# {found.problem}: model card of version {found.version}",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrue.exploration_page.charts import brief, percent, safe
+from retrue.exploration_page.charts import percent, safe
 from retrue.exploration_page.sections import scrolled
 from retrue.html_page import facts as facts_list
 from retrue.html_page import muted, not_measured
-from retrue.model_card.charts import curves_chart
+from retrue.model_card.charts import curves_chart, figure
 from retrue.model_card.evidence import BROKEN, HELD
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ def processing(facts: Facts) -> str:
         return not_measured("Latency, throughput and memory of the bundle.")
     pairs = [
         ("Verdict", HELD if found.holds else BROKEN),
-        ("Latency of one row", f"{found.p50_ms:.3g} ms median, {found.p99_ms:.3g} ms p99"),
-        ("Throughput", f"{brief(found.rows_per_s)} rows/s"),
-        ("Memory", f"{found.memory_mb:.0f} MB"),
+        ("Latency of one row", f"{figure(found.p50_ms)} ms median, {figure(found.p99_ms)} ms p99"),
+        ("Throughput", f"{figure(found.rows_per_s)} rows/s"),
+        ("Memory", f"{figure(found.memory_mb)} MB"),
         *((("Why", safe("; ".join(found.reasons))),) if found.reasons else ()),
     ]
     return facts_list(pairs)
@@ -69,9 +69,9 @@ def costs(facts: Facts) -> str:
     n_rows = stored["n_holdout"]
     alarms, missed = stored["holdout_false_positives"], stored["holdout_false_negatives"]
     pairs.append(("On the hold-out", f"{alarms:,.0f} false alarms, {missed:,.0f} misses"))
-    if "holdout_cost" in stored:
+    if "holdout_cost_total" in stored:
         unit = safe(canvas.cost_false_positive.unit)
-        total, without = stored["holdout_cost"], stored["no_skill_cost"]
+        total, without = stored["holdout_cost_total"], stored["no_skill_cost_total"]
         saved = f", {percent(1 - total / without)} saved" if 0 < total < without else ""
         pairs += [
             ("Cost", f"{total:,.0f} {unit}, {1000 * total / n_rows:,.1f} per 1,000 rows"),

@@ -33,7 +33,7 @@ def explanation(facts: Facts) -> str:
     key = (
         '<p><span class="key"><i style="background:#c05621"></i>↑ a rise raises the score</span>'
         '<span class="key"><i style="background:#2b6cb0"></i>↓ a rise lowers it</span>'
-        '<span class="key"><i style="background:#9fb3c8"></i>no one direction</span></p>'
+        '<span class="key"><i style="background:#9fb3c8"></i>no clear direction</span></p>'
     )
     rest = len(facts.effects) - len(shown)
     return (
@@ -78,7 +78,7 @@ def _metrics(facts: Facts) -> str:
             figure(one.ours, ".4f"),
             figure(one.ours - one.theirs, "+.4f"),
         ]
-        for one in figures(facts)
+        for one in figures(facts.lineage)
         if one.theirs is not None
     ]
     if not rows:
@@ -99,7 +99,10 @@ def _explanation(facts: Facts) -> str:
         ]
         for one in moved_features(facts.effects, theirs)
     ]
-    said = "<p>Features whose share of the importance moved most, and all that turned around.</p>"
+    said = (
+        "<p>Features whose share of the importance moved most, and all that turned around; each"
+        " version as it was explained on its own hold-out.</p>"
+    )
     return said + table(("feature", "before", "now", "direction"), rows, numbers=(1, 2))
 
 
