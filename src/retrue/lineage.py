@@ -36,10 +36,19 @@ def of_model(problem: str, version: int | None = None) -> Lineage:
     TrainingError
         There is no such version.
     """
+    return with_files(problem, version)[0]
+
+
+def with_files(
+    problem: str, version: int | None = None, more: tuple[str, ...] = ()
+) -> tuple[Lineage, dict[str, bytes]]:
+    """As `of_model`, with the content of `more` files of the run that are there."""
     found = registry.find_version(problem, version)
     run = registry.run(found.run_id)
-    names = (run_files.PROBLEM, run_files.VERDICT, run_files.ENVIRONMENT, run_files.LOCK)
-    return _lineage(found, run, registry.read_files(run, names))
+    there = registry.file_names(run)
+    names = (run_files.PROBLEM, run_files.VERDICT, run_files.ENVIRONMENT, *more)
+    files = registry.read_files(run, names, there)
+    return _lineage(found, run, there, files), files
 
 
 def of_data(problem: str, version: int) -> Descent:
@@ -64,10 +73,9 @@ def of_data(problem: str, version: int) -> Descent:
     return Descent(problem=problem, data=data, models=tuple(made))
 
 
-def _lineage(version: Version, run: Run, files: dict[str, bytes]) -> Lineage:
+def _lineage(version: Version, run: Run, there: set[str], files: dict[str, bytes]) -> Lineage:
     definition = _json(files.get(run_files.PROBLEM))
     environment = _json(files.get(run_files.ENVIRONMENT))
-    trials = registry.runs(version.problem, f"tags.`mlflow.parentRunId` = '{run.run_id}'")
     deployed = ledger.history(ledger.connect(), version.problem)
     mine = [one for one in deployed if one.model_version == version.version]
     champion = run.tags.get("retrue.champion")
@@ -85,12 +93,12 @@ def _lineage(version: Version, run: Run, files: dict[str, bytes]) -> Lineage:
         code_commit=run.tags.get("retrue.code_commit", "unknown"),
         lock=Lock(
             sha256=run.tags.get("retrue.lock_sha256", "unknown"),
-            file=run_files.LOCK if run_files.LOCK in files else None,
+            file=run_files.LOCK if run_files.LOCK in there else None,
         ),
         environment=None if environment is None else Environment.model_validate(environment),
         parameters=run.parameters,
         folds=_folds(definition, run),
-        n_trials=len(trials),
+        n_trials=len(registry.children(run)),
         metrics=run.metrics,
         promoted=version.tags.get("retrue.promoted") == "True",
         verdict=_verdict(files.get(run_files.VERDICT)),

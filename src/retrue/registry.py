@@ -47,6 +47,7 @@ class Run:
     metrics: dict[str, float]
     """The last value of each."""
     tags: dict[str, str]
+    experiment_id: str
     artifact_uri: str
     inputs: dict[str, str]
     """Reference (JSON) of each data set by its name: the data version, and its source tables."""
@@ -88,13 +89,20 @@ def run(run_id: str) -> Run:
 def runs(problem: str, condition: str = "") -> list[Run]:
     """All runs of a problem that fulfil a condition in MLflow's search language, oldest first."""
     experiment = client().get_experiment_by_name(problem)
-    if experiment is None:
-        return []
+    return [] if experiment is None else _search(experiment.experiment_id, condition)
+
+
+def children(of: Run) -> list[Run]:
+    """Runs that were logged under another: the trials of a search."""
+    return _search(of.experiment_id, f"tags.`mlflow.parentRunId` = '{of.run_id}'")
+
+
+def _search(experiment_id: str, condition: str) -> list[Run]:
     found: list[Run] = []
     token: str | None = ""
     while token is not None:
         page = client().search_runs(
-            [experiment.experiment_id],
+            [experiment_id],
             condition,
             max_results=_MANY,
             order_by=["attributes.start_time"],
@@ -105,12 +113,20 @@ def runs(problem: str, condition: str = "") -> list[Run]:
     return found
 
 
-def read_files(of: Run, names: Iterable[str]) -> dict[str, bytes]:
-    """Content of those files of a run that are there."""
+def file_names(of: Run) -> set[str]:
+    """Names of the files and folders that were logged with a run."""
+    place = _place(of)
+    if place is None:
+        return {entry.path for entry in client().list_artifacts(of.run_id)}
+    return {path.name for path in place.iterdir()} if place.is_dir() else set()
+
+
+def read_files(of: Run, names: Iterable[str], there: set[str] | None = None) -> dict[str, bytes]:
+    """Content of those files of a run that are there; `there` saves asking what is."""
+    there = file_names(of) if there is None else there
     place = _place(of)
     if place is not None:
-        return {name: (place / name).read_bytes() for name in names if (place / name).is_file()}
-    there = {entry.path for entry in client().list_artifacts(of.run_id)}
+        return {name: (place / name).read_bytes() for name in names if name in there}
     with TemporaryDirectory() as folder:
         return {
             name: Path(client().download_artifacts(of.run_id, name, folder)).read_bytes()
@@ -158,6 +174,7 @@ def _run(found: Any) -> Run:
         parameters=dict(found.data.params),
         metrics=dict(found.data.metrics),
         tags={k: v for k, v in found.data.tags.items() if k.startswith("retrue.")},
+        experiment_id=found.info.experiment_id,
         artifact_uri=found.info.artifact_uri,
         inputs={
             one.dataset.name.rpartition(" v")[0]: one.dataset.source

@@ -31,6 +31,7 @@ BUNDLE = "bundle"
 def client() -> MlflowClient:
     """Client of the server at MLFLOW_TRACKING_URI, or of `mlflow.db` under RETRUE_HOME."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from mlflow import MlflowClient
 
     home().mkdir(parents=True, exist_ok=True)

@@ -190,6 +190,35 @@ def test_writing_a_card_keeps_it_with_the_run_and_gives_a_short_form(cards: Card
     assert "| log_loss | 0.4000 | 0.4500 |" in short
 
 
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("has_time", [True, False])
+def test_a_card_is_made_for_each_task(cards: Cards, task: str, has_time: bool) -> None:
+    expression = {"binary": "delay > 5", "multiclass": "shop", "regression": "delay"}[task]
+    metric = "squared_error" if task == "regression" else "log_loss"
+    problem = cards.problem.model_copy(
+        update={
+            "label": cards.problem.label.model_copy(
+                update={"task": task, "expression": expression}
+            ),
+            "gate": cards.problem.gate.model_copy(update={"metric": metric}),
+            "data": cards.problem.data.model_copy(
+                update={"time": cards.problem.data.time if has_time else None}
+            ),
+            "features": cards.problem.features.model_copy(update={"categorical": ("shop_kind",)}),
+        }
+    )
+    model = cards.workshop.train(cards.workshop.data("2024-01-20", seed=1), problem)
+    facts = gather(problem, model)
+    page = model_card.page(facts)
+    Outline(page)
+    figures = page.partition("<main")[2]
+    assert not re.search(r'="(nan|inf|None)|[ ">](nan|inf|None)[ ,<]', figures)
+    assert ("calibration" in model_card.absent(facts)) == (task != "regression")
+    assert ("act above" in text_of(page, "costs")) == (task == "binary")
+    assert ("nothing is said of tomorrow" in text_of(page, "limits")) == (not has_time)
+    assert "greatest" in text_of(page, "data") or task != "regression"
+
+
 def test_directions_that_are_not_clear_do_not_flip() -> None:
     def effect(direction: float | None) -> Effect:
         return Effect(name="a", mean_abs_shap=1, share=1, direction=direction)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from retrue import bundles, ledger, lineage, registry, tracking
+from retrue import bundles, ledger, lineage, registry, run_files, tracking
 from retrue.comparison.newest import OnNewest, on_newest
 from retrue.errors import RetrueError, TrainingError
 from retrue.model_card.evidence import Figure, figures
@@ -86,7 +86,11 @@ def compare(problem: Problem, wanted: Sequence[int] | None = None, newest: bool 
     """
     serving = ledger.should_serve(ledger.connect(), problem.name)
     now = None if serving is None else serving.model_version
-    origins = [lineage.of_model(problem.name, n) for n in _chosen(problem.name, wanted, now)]
+    read = [
+        lineage.with_files(problem.name, version, (run_files.EXPLANATION,))
+        for version in _chosen(problem.name, wanted, now)
+    ]
+    origins = [one for one, _ in read]
     found, why = None, None
     if newest:
         try:
@@ -109,7 +113,7 @@ def compare(problem: Problem, wanted: Sequence[int] | None = None, newest: bool 
         ),
         curves=curves,
         curve_name=curve_name.removeprefix("holdout_").removesuffix("_by_round").replace("_", " "),
-        effects={one.version: read_effects(one.run_id) for one in origins},
+        effects={one.version: read_effects(files) for one, files in read},
     )
 
 

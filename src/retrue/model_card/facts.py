@@ -14,6 +14,8 @@ from retrue.config import Problem
 from retrue.model_card.inputs import Input, inputs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from retrue.lineage_facts import Lineage
     from retrue.refs import ModelRef
 
@@ -61,7 +63,7 @@ def gather(problem: Problem, model: ModelRef) -> Facts:
 
     `problem` is the present definition; the one that made the version is taken where it was kept.
     """
-    origin = lineage.of_model(problem.name, model.version)
+    origin, files = lineage.with_files(problem.name, model.version, (run_files.EXPLANATION,))
     kept = _as_was(origin.definition.problem)
     stored = bundles.read_metrics(model.bundle)
     signature = bundles.read_signature(model.bundle)
@@ -75,7 +77,7 @@ def gather(problem: Problem, model: ModelRef) -> Facts:
         threshold=signature["threshold"],
         inputs=inputs(signature["features"], reference),
         n_reference=len(reference),
-        effects=read_effects(origin.run_id),
+        effects=read_effects(files),
         rival=_rival(origin),
     )
 
@@ -88,16 +90,15 @@ def find(problem: Problem, version: int | None) -> ModelRef:
 def _rival(origin: Lineage) -> Rival | None:
     if origin.champion is None:
         return None
-    theirs = lineage.of_model(origin.problem, origin.champion)
-    return Rival(theirs, read_effects(theirs.run_id))
+    theirs, files = lineage.with_files(origin.problem, origin.champion, (run_files.EXPLANATION,))
+    return Rival(theirs, read_effects(files))
 
 
-def read_effects(run_id: str) -> tuple[Effect, ...]:
-    """What the run's explanation says of features, largest first; empty without one."""
-    content = registry.read_files(registry.run(run_id), [run_files.EXPLANATION])
-    if not content:
+def read_effects(files: Mapping[str, bytes]) -> tuple[Effect, ...]:
+    """What the explanation among a run's files says of features, largest first; empty without."""
+    if run_files.EXPLANATION not in files:
         return ()
-    found = json.loads(content[run_files.EXPLANATION])["features"]
+    found = json.loads(files[run_files.EXPLANATION])["features"]
     effects = (Effect.model_validate(one) for one in found)
     return tuple(sorted(effects, key=lambda one: -one.share))
 
