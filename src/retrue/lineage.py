@@ -23,6 +23,7 @@ from retrue.lineage_facts import (
     Lineage,
     Lock,
     Made,
+    Search,
 )
 from retrue.refs import DataRef, TablePin
 from retrue.registry import Run, Version
@@ -98,7 +99,7 @@ def _lineage(version: Version, run: Run, there: set[str], files: dict[str, bytes
         environment=None if environment is None else Environment.model_validate(environment),
         parameters=run.parameters,
         folds=_folds(definition, run),
-        n_trials=len(registry.children(run)),
+        search=_search(run),
         metrics=run.metrics,
         promoted=version.tags.get("retrue.promoted") == "True",
         verdict=_verdict(files.get(run_files.VERDICT)),
@@ -202,6 +203,25 @@ def _approval(tags: dict[str, str]) -> Approval | None:
         at=tags.get("retrue.approved_at", ""),
         reason=tags.get("retrue.approval_reason", ""),
     )
+
+
+def _search(run: Run) -> Search | None:
+    """The newest search on this data version whose recipe the run's parameters are."""
+    data = run.tags.get("retrue.data_sha256", "")
+    for found in reversed(
+        registry.runs_of(run.experiment_id, f"tags.`retrue.data_sha256` = '{data}'")
+    ):
+        if "retrue.search" not in found.tags or "recipe" not in found.parameters:
+            continue
+        recipe = json.loads(found.parameters["recipe"])
+        chosen = {**recipe["params"], "num_boost_round": recipe["num_boost_round"]}
+        if all(run.parameters.get(name) == str(value) for name, value in chosen.items()):
+            return Search(
+                run_id=found.run_id,
+                n_trials=int(found.metrics.get("trials", 0)),
+                seconds=found.metrics.get("seconds"),
+            )
+    return None
 
 
 def _folds(definition: dict[str, Any] | None, run: Run) -> tuple[Fold, ...]:

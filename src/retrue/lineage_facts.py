@@ -53,6 +53,14 @@ class Fold(_Facts):
     n_rows: int | None
 
 
+class Search(_Facts):
+    """A search for a recipe; each trial, with its folds, is a child of its run."""
+
+    run_id: str
+    n_trials: int
+    seconds: float | None
+
+
 class Deployment(_Facts):
     """One time that the version was brought into service."""
 
@@ -89,8 +97,8 @@ class Lineage(_Facts):
     environment: Environment | None
     parameters: dict[str, str]
     folds: tuple[Fold, ...]
-    n_trials: int
-    """Child runs of a search."""
+    search: Search | None
+    """The search on the same data that chose these parameters; None when they were configured."""
     metrics: dict[str, float]
     promoted: bool
     verdict: Verdict | None

@@ -37,7 +37,9 @@ def model_facts(found: Lineage) -> dict[str, Any]:
         "run": {
             "mlflow run": found.run_id,
             "flow run": found.flow_run,
-            "trials": found.n_trials,
+            "search": None
+            if found.search is None
+            else f"{found.search.n_trials} trials, run {found.search.run_id}",
             "registered": found.registered_at,
             "bundle": found.bundle_sha256,
         },

@@ -89,15 +89,11 @@ def run(run_id: str) -> Run:
 def runs(problem: str, condition: str = "") -> list[Run]:
     """All runs of a problem that fulfil a condition in MLflow's search language, oldest first."""
     experiment = client().get_experiment_by_name(problem)
-    return [] if experiment is None else _search(experiment.experiment_id, condition)
+    return [] if experiment is None else runs_of(experiment.experiment_id, condition)
 
 
-def children(of: Run) -> list[Run]:
-    """Runs that were logged under another: the trials of a search."""
-    return _search(of.experiment_id, f"tags.`mlflow.parentRunId` = '{of.run_id}'")
-
-
-def _search(experiment_id: str, condition: str) -> list[Run]:
+def runs_of(experiment_id: str, condition: str) -> list[Run]:
+    """As `runs`, of an experiment that is known."""
     found: list[Run] = []
     token: str | None = ""
     while token is not None:

@@ -118,6 +118,25 @@ def test_a_run_that_was_cut_off_is_told_without_a_version(shop: Shop) -> None:
     assert found.data.tables  # from the runs that were logged whole
 
 
+def test_the_search_that_chose_the_parameters_is_found(shop: Shop) -> None:
+    client, run = tracking.client(), registry.run(shop.second.run_id)
+    assert lineage.of_model("visits", shop.second.version).search is None
+    made = []
+    for rounds in (10, 99):
+        tags = {"retrue.search": "s", "retrue.data_sha256": shop.later.sha256}
+        search = client.create_run(run.experiment_id, tags=tags).info.run_id
+        recipe: dict[str, object] = {"params": {}, "num_boost_round": rounds}
+        client.log_param(search, "recipe", json.dumps(recipe))
+        client.log_metric(search, "trials", 12)
+        made.append(search)
+    found = lineage.of_model("visits", shop.second.version).search
+    assert found is not None
+    assert (found.run_id, found.n_trials) == (made[0], 12)
+    assert lineage.of_model("visits", shop.first.version).search is None
+    descent = lineage.of_data("visits", shop.later.version)
+    assert [one.version for one in descent.models] == [shop.second.version]
+
+
 def test_a_data_version_without_models_is_told_by_the_lake(shop: Shop) -> None:
     unused = shop.workshop.data("2024-01-10")
     found = lineage.of_data("visits", unused.version)

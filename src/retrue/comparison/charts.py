@@ -27,7 +27,7 @@ from retrue.model_card.charts import dot
 if TYPE_CHECKING:
     from retrue.model_card.facts import Effect
 
-_DARK = 0.6
+_DARK = 0.8
 """From it on a cell is so dark that white text is easier to read (WCAG contrast)."""
 
 

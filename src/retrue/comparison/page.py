@@ -152,7 +152,7 @@ def _judged_row(one: Side, names: list[str]) -> list[str]:
             text += f" <small>[{low:.4f}, {high:.4f}]</small>"
         figures.append(text)
     return [
-        f"v{one.version}" + (" serves" if one.serves else ""),
+        f'<span class="whole">v{one.version}{" serves" if one.serves else ""}</span>',
         f"v{one.data_version}",
         f"{one.n_rows:,}",
         f'<span class="whole">{safe(one.holdout or one.until)}</span>',

@@ -105,6 +105,12 @@ def lineage(facts: Facts) -> str:
         ("Lock", code(found.lock.sha256) + safe(lock)),
         ("MLflow run", code(found.run_id)),
         ("Flow run", code(found.flow_run) if found.flow_run else "-"),
+        (
+            "Recipe",
+            "as configured"
+            if found.search is None
+            else f"of {found.search.n_trials} trials of search {code(found.search.run_id)}",
+        ),
         ("Registered", safe(found.registered_at)),
         (
             "Environment",
