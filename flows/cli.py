@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows import approval_commands, data_commands, init_command, labels_commands
+from flows import (
+    approval_commands,
+    data_commands,
+    evidence_commands,
+    init_command,
+    labels_commands,
+)
 from retrue import expectations_process, openmp, stack
 from retrue.approval_answers import Rejected
 from retrue.errors import RetrueError
@@ -35,6 +41,9 @@ app.add_typer(labels_commands.app, name="labels")
 app.command()(approval_commands.approvals)
 app.command()(approval_commands.approve)
 app.command()(approval_commands.reject)
+app.command()(evidence_commands.lineage)
+app.command()(evidence_commands.compare)
+app.command()(evidence_commands.card)
 err = console(stderr=True)
 
 Name = Annotated[str, typer.Argument(help="Problem: a file in configs/, without .yaml")]

@@ -61,4 +61,5 @@ def train(problem: ProblemName = "flights", until: TrainUntil = None) -> Trained
     bundle = model_tasks.fit(config, data, model_tasks.find_provenance())
     verdict = model_tasks.evaluate(config, data, bundle)
     model = model_tasks.register(config, data, bundle, verdict, str(flow_run.id))
+    model_tasks.write_card(config, model)
     return Trained(data=data, model=model, verdict=verdict)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrue import bundles, gate, lake, pages, service, splits, tracking, training
+from retrue import bundles, gate, lake, pages, run_files, service, splits, tracking, training
 from retrue.evidence import comparison, performance
 from retrue.interpretation import change, explain
 from retrue.problems import problem_sha256
@@ -18,6 +18,7 @@ from retrue.refs import BundleRef, DataRef, ModelRef
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import pandas as pd
 
@@ -66,7 +67,9 @@ def judge(
     server of the challenger's bundle starts, and is asked when the figures are there.
     """
     with performance.probing(challenger, problem.serving.ready_timeout_s) as probe:
-        verdict = _figures(problem, data, challenger, champion)
+        verdict = _figures(problem, data, challenger, champion).model_copy(
+            update={"champion_version": None if champion is None else champion.version}
+        )
         if verdict.gain is None:
             return verdict
         found = probe.measure(problem.gate)
@@ -93,9 +96,18 @@ def _figures(
 
 
 def register(
-    problem: Problem, data: DataRef, bundle: BundleRef, verdict: Verdict, flow_run_id: str
+    problem: Problem,
+    data: DataRef,
+    bundle: BundleRef,
+    verdict: Verdict,
+    flow_run_id: str,
+    root: Path | None = None,
 ) -> ModelRef:
-    """Log parameters, metrics, inputs and bundle to MLflow and register the version."""
+    """Log parameters, metrics, inputs and bundle to MLflow and register the version.
+
+    With them go the definition, the verdict, the explanation, the environment and the lock of the
+    project folder `root`.
+    """
     stored = bundles.read_metrics(bundle)
     manifest = bundles.read_manifest(bundle)
     tags = {
@@ -106,6 +118,7 @@ def register(
         "retrue.lock_sha256": manifest["lock_sha256"],
         "retrue.flow_run": flow_run_id,
         "retrue.verdict": verdict.reason,
+        **({"retrue.champion": str(verdict.champion_version)} if verdict.champion_version else {}),
         "mlflow.note.content": pages.canvas(problem),
     }
     run_id = tracking.log_run(
@@ -122,9 +135,11 @@ def register(
         metrics={**stored["metrics"], **_gate_metrics(verdict)},
         curve=stored["curve"],
         tags=tags,
+        files={
+            **run_files.files(problem, verdict, manifest["lock_sha256"], root),
+            **explain.kept(bundle),
+        },
     )
-    if explain.kept_path(bundle).exists():
-        tracking.attach_files(run_id, [explain.kept_path(bundle)])
     return tracking.register(
         bundle,
         run_id,

@@ -32,6 +32,7 @@ BUNDLE = "bundle"
 def client() -> MlflowClient:
     """Client of the server at MLFLOW_TRACKING_URI, or of `mlflow.db` under RETRUE_HOME."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from mlflow import MlflowClient
 
     home().mkdir(parents=True, exist_ok=True)
@@ -46,8 +47,9 @@ def log_run(
     metrics: Mapping[str, float],
     curve: Mapping[str, list[float]],
     tags: Mapping[str, str],
+    files: Mapping[str, bytes] | None = None,
 ) -> str:
-    """Log one training with its inputs and its bundle; give the run's id.
+    """Log one training with its inputs, its bundle and `files` beside it; give the run's id.
 
     A run of the same bundle that was logged to the end is given again; one that was cut off is
     marked KILLED and replaced.
@@ -67,7 +69,9 @@ def log_run(
         model = Path(folder) / BUNDLE
         shutil.copytree(bundle.path, model)
         _write_mlmodel(model, run_id)
-        client().log_artifacts(run_id, str(model), BUNDLE)
+        for name, content in (files or {}).items():
+            (Path(folder) / name).write_bytes(content)
+        client().log_artifacts(run_id, folder)
     client().set_terminated(run_id, "FINISHED")
     return run_id
 

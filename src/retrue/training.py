@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrue import calibrators, checkpoint, metrics, splits
+from retrue.decision_costs import decision_costs
 from retrue.encoding_frame import categorical_columns, encode_frame, fit_features, matrix_columns
 from retrue.splits import Split, target
 
@@ -89,7 +90,12 @@ def fit(parts: Split, problem: Problem) -> Fitted:
         model_text=booster.model_to_string(),
         features=features,
         classes=parts.classes,
-        metrics={**found, "n_train": float(len(y_train)), "n_holdout": float(len(y_holdout))},
+        metrics={
+            **found,
+            **decision_costs(problem, y_holdout, score),
+            "n_train": float(len(y_train)),
+            "n_holdout": float(len(y_holdout)),
+        },
         no_skill=no_skill,
         curve={f"holdout_{loss}_by_round": curve},
         checkpoint=checkpoint.checkpoint(

@@ -20,7 +20,7 @@ HOMES = {
     "mlflow": {"tracking"},
     "psutil": {"processes"},
     "python_calamine": {"sources.workbooks"},
-    "rich": {"story"},
+    "rich": {"story", "terminal"},
     "shap": {"interpretation.kernel"},
     "sklearn": {"metrics", "calibrators", "exploration.importance", "interpretation.mimic"},
     "sqlalchemy": {

@@ -130,6 +130,12 @@ def kept_path(bundle: BundleRef) -> Path:
     return lake_dir(bundle.problem) / "explanations" / bundle.sha256[:16] / "explanation.json"
 
 
+def kept(bundle: BundleRef) -> dict[str, bytes]:
+    """Name and content of the explanation that was kept of a bundle; empty where none was."""
+    path = kept_path(bundle)
+    return {path.name: path.read_bytes()} if path.exists() else {}
+
+
 def keep(bundle: BundleRef, found: Explanation) -> Path:
     """Keep the explanation of a bundle for its card and its registration."""
     path = kept_path(bundle)
