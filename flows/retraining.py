@@ -6,7 +6,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from flows.deployment import deploy
-from flows.parameters import Key, ProblemName, Reason, RetrainUntil, run_name
+from flows.parameters import Key, ProblemName, Reason, RetrainUntil, Search, run_name
 from flows.training import Trained, train
 from retrue.monitoring import why_not
 from retrue.problems import load_problem
@@ -20,6 +20,7 @@ def retrain(
     until: RetrainUntil = None,
     trigger_key: Key = "",
     reason: Reason = "asked for by hand",
+    search: Search = False,
 ) -> Trained | State[dict[str, str]]:
     """Train on the newest data and deploy the result if it beats the champion.
 
@@ -32,7 +33,7 @@ def retrain(
         why = why_not(claim)
         return Completed(name="Skipped", message=why, data={"outcome": "skipped", "reason": why})
     try:
-        trained = train(problem, until or data.day_after_newest(config))
+        trained = train(problem, until or data.day_after_newest(config), search)
         if trained.verdict.promoted:
             deploy(problem, trained.model.version, reason)
     except BaseException as error:

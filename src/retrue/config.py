@@ -149,6 +149,8 @@ class Training(Section):
     holdout_days: int = Field(default=28, ge=1, le=366)
     holdout_share: float = Field(default=0.2, gt=0, lt=1)
     class_weights: Literal["none", "balanced"] = "none"
+    half_life_days: float = Field(default=0, ge=0, le=36_600)
+    """After how many days before the newest row a row weighs half; 0: all rows weigh alike."""
     num_boost_round: int = Field(ge=1, le=10_000)
     seed: int = Field(ge=0, le=2**31 - 1)
     num_threads: int = Field(default=2, ge=1, le=256)
@@ -163,6 +165,20 @@ class Gate(Section):
     min_gain: float = Field(default=0.0, ge=0, le=1)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     resamples: int = Field(default=500, ge=100, le=100_000)
+
+
+class Search(Section):
+    """What `--search` may spend to find a recipe; whichever bound is met first ends it."""
+
+    budget_s: float = Field(default=120, gt=0, le=2_592_000)
+    """Seconds; a trial that still runs then is cut off."""
+    max_trials: int = Field(default=100, ge=1, le=100_000)
+    n_folds: int = Field(default=4, ge=2, le=20)
+    n_workers: int = Field(default=1, ge=1, le=256)
+    """Trials at a time. With one, the same seed and `max_trials` give the same recipe."""
+    cluster: str = ""
+    """Address of a Dask scheduler, such as tcp://10.0.0.5:8786; empty: this machine."""
+    seed: int = Field(default=7, ge=0, le=2**31 - 1)
 
 
 class Serving(Section):
@@ -198,6 +214,7 @@ class Problem(Section):
     features: Features
     processing: Processing = Processing()
     training: Training
+    search: Search = Search()
     gate: Gate = Gate()
     serving: Serving = Serving()
     drift: Drift = Drift()

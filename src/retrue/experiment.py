@@ -12,6 +12,7 @@ import numpy as np
 from retrue import bundles, gate, lake, pages, splits, tracking, training
 from retrue.problems import problem_sha256
 from retrue.refs import BundleRef, DataRef, ModelRef
+from retrue.search.recipe import recipe_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +44,11 @@ def fit_bundle(problem: Problem, data: DataRef, made_by: Mapping[str, str]) -> B
         data,
         fitted,
         reference,
-        {**made_by, "trained_before": "" if parts.cut is None else parts.cut.isoformat()},
+        {
+            **made_by,
+            "trained_before": "" if parts.cut is None else parts.cut.isoformat(),
+            "recipe": recipe_of(problem).model_dump(mode="json"),
+        },
     )
 
 

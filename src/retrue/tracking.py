@@ -51,14 +51,14 @@ def log_run(
     A run of the same bundle that was logged to the end is given again; one that was cut off is
     marked KILLED and replaced.
     """
-    experiment = _experiment(bundle.problem)
-    for run in client().search_runs([experiment], f"tags.`retrue.bundle` = '{bundle.sha256}'"):
+    runs = experiment(bundle.problem)
+    for run in client().search_runs([runs], f"tags.`retrue.bundle` = '{bundle.sha256}'"):
         if run.info.status == "FINISHED":
             return str(run.info.run_id)
         if run.info.status == "RUNNING":
             client().set_terminated(run.info.run_id, "KILLED")
     run_id: str = (
-        client().create_run(experiment, tags={"retrue.bundle": bundle.sha256, **tags}).info.run_id
+        client().create_run(runs, tags={"retrue.bundle": bundle.sha256, **tags}).info.run_id
     )
     _log_batch(run_id, parameters, metrics, curve)
     _log_datasets(run_id, data, tables)
@@ -134,7 +134,8 @@ def mark_champion(model: ModelRef) -> None:
     client().set_registered_model_alias(model.problem, "champion", str(model.version))
 
 
-def _experiment(problem: str) -> str:
+def experiment(problem: str) -> str:
+    """Id of the experiment of a problem, made if there is none."""
     from mlflow.exceptions import MlflowException
 
     found = client().get_experiment_by_name(problem)
