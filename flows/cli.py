@@ -56,6 +56,12 @@ Until = Annotated[
     typer.Option(formats=["%Y-%m-%d"], help="Use only what was known before this day (UTC)."),
 ]
 Version = Annotated[int | None, typer.Option(min=1, help="Model version in the registry.")]
+Search = Annotated[
+    bool,
+    typer.Option(
+        "--search", help="Look for a better recipe first, within the configuration's `search`."
+    ),
+]
 Reason = Annotated[str, typer.Option(help="Why; kept in the ledger.")]
 
 
@@ -89,13 +95,13 @@ def status(json_: Json = False) -> None:
 
 
 @app.command()
-def train(name: Name, until: Until = None, json_: Json = False) -> None:
+def train(name: Name, until: Until = None, search: Search = False, json_: Json = False) -> None:
     """Make a data version, fit, evaluate and register a model version."""
     expectations_process.start()  # its imports pass beside Prefect's
     _connect(name)
     from flows.training import train as flow
 
-    _show(flow(name, _day(until)), json_)
+    _show(flow(name, _day(until), search), json_)
 
 
 @app.command()
@@ -115,6 +121,7 @@ def retrain(
     until: Until = None,
     key: Annotated[str, typer.Option(help="Work with the same key is done once.")] = "",
     reason: Reason = "asked for by hand",
+    search: Search = False,
     json_: Json = False,
 ) -> None:
     """Train on the newest data and deploy the result if it beats the champion."""
@@ -122,7 +129,7 @@ def retrain(
     _connect(name)
     from flows.retraining import retrain as flow
 
-    _show(flow(name, _day(until), key, reason), json_)
+    _show(flow(name, _day(until), key, reason, search), json_)
 
 
 @app.command()

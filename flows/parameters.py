@@ -65,6 +65,13 @@ FormerVersion = Annotated[
         description="Version in the MLflow registry. Empty: the one that served before",
     ),
 ]
+Search = Annotated[
+    bool,
+    _form(
+        title="Search",
+        description="Look for a better recipe first, within the configuration's `search`",
+    ),
+]
 Key = Annotated[
     str,
     _form(

@@ -6,7 +6,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from flows.deployment import deploy
-from flows.parameters import Key, ProblemName, Reason, RetrainUntil, run_name
+from flows.parameters import Key, ProblemName, Reason, RetrainUntil, Search, run_name
 from flows.training import Trained, train
 from retrue.approval_answers import Rejected
 from retrue.monitoring import why_not
@@ -21,6 +21,7 @@ def retrain(
     until: RetrainUntil = None,
     trigger_key: Key = "",
     reason: Reason = "asked for by hand",
+    search: Search = False,
 ) -> Trained | State[dict[str, str]]:
     """Train on the newest data and deploy the result if it beats the champion.
 
@@ -35,7 +36,7 @@ def retrain(
         return Completed(name="Skipped", message=why, data={"outcome": "skipped", "reason": why})
     try:
         with monitoring.beating(claim):
-            trained = train(problem, until or data.day_after_newest(config))
+            trained = train(problem, until or data.day_after_newest(config), search)
             if trained.verdict.promoted:
                 served = deploy(problem, trained.model.version, reason)
                 if isinstance(served, Rejected):

@@ -6,7 +6,8 @@ from prefect import flow
 from prefect.runtime import flow_run
 from pydantic import BaseModel
 
-from flows.parameters import ProblemName, TrainUntil, run_name
+from flows.parameters import ProblemName, Search, TrainUntil, run_name
+from flows.searching import search as search_recipe
 from retrue.approval_answers import Rejected
 from retrue.experiment import import_ahead
 from retrue.gate import Verdict
@@ -45,12 +46,15 @@ class Trained(BaseModel):
 
 
 @flow(name="train", flow_run_name=run_name)
-def train(problem: ProblemName = "flights", until: TrainUntil = None) -> Trained:
+def train(
+    problem: ProblemName = "flights", until: TrainUntil = None, search: Search = False
+) -> Trained:
     """Make a data version, fit, judge against the champion and register the model version.
 
     Serving is untouched: `deploy` brings a version into service. The same data, configuration, code
     and lock give the same version again, so a run that was cut off goes on where it stopped. Empty
-    `until`: `training.until` of the configuration.
+    `until`: `training.until` of the configuration. With `search` the recipe is looked for first,
+    within the configuration's `search`; without it the configured one is used.
     """
     config = load_problem(problem)
     if config.listens:
@@ -58,6 +62,8 @@ def train(problem: ProblemName = "flights", until: TrainUntil = None) -> Trained
     sources = data_tasks.ingest(config)
     import_ahead()
     data = data_tasks.validate_and_link(config, sources, until or config.training.until)
+    if search:
+        config = search_recipe(config, data)
     bundle = model_tasks.fit(config, data, model_tasks.find_provenance())
     verdict = model_tasks.evaluate(config, data, bundle)
     model = model_tasks.register(config, data, bundle, verdict, str(flow_run.id))

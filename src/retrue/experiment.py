@@ -15,6 +15,7 @@ from retrue.evidence import comparison, performance
 from retrue.interpretation import change, explain
 from retrue.problems import problem_sha256
 from retrue.refs import BundleRef, DataRef, ModelRef
+from retrue.search.recipe import recipe_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,11 @@ def fit_bundle(problem: Problem, data: DataRef, made_by: Mapping[str, str]) -> B
         data,
         fitted,
         reference,
-        {**made_by, "trained_before": "" if parts.cut is None else parts.cut.isoformat()},
+        {
+            **made_by,
+            "trained_before": "" if parts.cut is None else parts.cut.isoformat(),
+            "recipe": recipe_of(problem).model_dump(mode="json"),
+        },
     )
 
 

@@ -135,6 +135,9 @@ def _spans(problem: Problem) -> Iterable[Fault]:
         found = str(training.holdout_days)
         loc: Loc = ("training", "holdout_days")
         yield loc, f"fewer days than the span of {days}", found, "lower it or widen the span"
+    if problem.data.time is None and training.half_life_days:
+        found = f"{training.half_life_days:g} and no data.time"
+        yield ("training", "half_life_days"), "0 without a data.time", found, "remove it"
     if problem.drift.max_rows < problem.drift.min_rows:
         found = f"{problem.drift.max_rows} (min_rows is {problem.drift.min_rows})"
         yield ("drift", "max_rows"), "at least drift.min_rows", found, "raise it"

@@ -54,14 +54,14 @@ def log_run(
     A run of the same bundle that was logged to the end is given again; one that was cut off is
     marked KILLED and replaced.
     """
-    experiment = _experiment(bundle.problem)
-    for run in client().search_runs([experiment], f"tags.`retrue.bundle` = '{bundle.sha256}'"):
+    runs = experiment(bundle.problem)
+    for run in client().search_runs([runs], f"tags.`retrue.bundle` = '{bundle.sha256}'"):
         if run.info.status == "FINISHED":
             return str(run.info.run_id)
         if run.info.status == "RUNNING":
             client().set_terminated(run.info.run_id, "KILLED")
     run_id: str = (
-        client().create_run(experiment, tags={"retrue.bundle": bundle.sha256, **tags}).info.run_id
+        client().create_run(runs, tags={"retrue.bundle": bundle.sha256, **tags}).info.run_id
     )
     _log_batch(run_id, parameters, metrics, curve)
     _log_datasets(run_id, data, tables)
@@ -183,7 +183,8 @@ def mark_approval(problem: str, version: int, tags: Mapping[str, str]) -> None:
         client().set_model_version_tag(problem, str(version), name, value)
 
 
-def _experiment(problem: str) -> str:
+def experiment(problem: str) -> str:
+    """Id of the experiment of a problem, made if there is none."""
     from mlflow.exceptions import MlflowException
 
     found = client().get_experiment_by_name(problem)
