@@ -48,7 +48,7 @@ class Lookup(ExplainedModel):
         return found
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.lists(st.floats(0, 1), min_size=36, max_size=36),
     st.floats(0, 1),
