@@ -193,8 +193,11 @@ def stop(name: str, timeout_s: float = 10.0, ask: signal.Signals = signal.SIGTER
 
 
 def memory_mb(pid: int) -> float:
-    """Resident memory of a process of ours that runs, in 10^6 bytes."""
-    return float(psutil.Process(pid).memory_info().rss) / 1e6
+    """Resident memory of a process, in 10^6 bytes; ProcessLookupError when it has ended."""
+    try:
+        return float(psutil.Process(pid).memory_info().rss) / 1e6
+    except psutil.NoSuchProcess as error:
+        raise ProcessLookupError(f"process {pid} has ended") from error
 
 
 def free_port(preferred: int | None = None) -> int:
