@@ -29,7 +29,6 @@ DAMAGED = "data/damaged/planes.csv"
 APPROVAL: dict[str, dict[str, Any]] = {
     "asked": {"approval": "required"},
     "doubted": {"approval": "on_doubt"},
-    "patient": {"approval": "required"},
     "silent": {"approval": "required", "approval_timeout_hours": 5 / 3600},
 }
 """Problems whose deployments wait for a person's word; the others have nobody to ask."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +17,7 @@ from pydantic import ValidationError
 from retrue import approval_facts, approvals, ledger, pages, tracking
 from retrue.approval_answers import Answer, Rejected
 from retrue.errors import LedgerError
+from retrue.home import home
 from retrue.ledger import Approval, Ledger
 from retrue.problems import load_problem
 from retrue.refs import BundleRef, ModelRef
@@ -115,6 +118,13 @@ def test_the_first_decision_wins_and_is_not_asked_for_again(book: Ledger) -> Non
     assert decide(book, YES, "command line") == first
     assert decide(book, YES, "timeout") == first
     assert ask(book, "run-2") == first
+
+
+def test_a_decision_keeps_the_run_it_was_given_to(book: Ledger, clock: Clock) -> None:
+    ask(book, holder=DEAD)
+    found = decide(book, NO)
+    clock.time += timedelta(hours=25)
+    assert ask(book, "run-2") == found
 
 
 def test_a_bundle_under_the_same_number_is_another_model(book: Ledger) -> None:
@@ -255,15 +265,25 @@ def test_silence_until_the_deadline_is_a_rejection(book: Ledger) -> None:
     assert approvals.look(asked) == found
 
 
-def test_a_claim_outlives_its_lease_while_its_heart_beats(tmp_path: Path) -> None:
-    book = ledger.connect(f"sqlite:///{tmp_path / 'ledger.db'}", lease_s=0.3)
+def test_a_claim_outlives_its_lease_while_its_heart_beats(book: Ledger, clock: Clock) -> None:
+    book = replace(book, lease_s=0.03)
     far = ledger.Holder("another-host", 42, "boot:1")
     mine = ledger.claim_retraining(book, "flights", "a", far).retraining
     with ledger.beating(book, "retraining", mine.id, mine.token):
-        time.sleep(0.7)
+        clock.time += timedelta(hours=12)
+        deadline = time.monotonic() + 60
+        while last_beat() < clock.time.timestamp():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         assert ledger.claim_retraining(book, "flights", "b", far).outcome == "busy"
-    time.sleep(0.5)
+    clock.time += timedelta(hours=1)
     assert ledger.claim_retraining(book, "flights", "b", far).outcome == "claimed"
+
+
+def last_beat() -> float:
+    with closing(sqlite3.connect(home() / "ledger.db")) as database:
+        (found,) = database.execute("SELECT heartbeat_at FROM leases").fetchone()
+    return float(found)
 
 
 def test_the_page_says_why_what_and_how(book: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
