@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from retrue import splits
 from retrue.errors import TrainingError
-from retrue.interpretation import gap, kernel
+from retrue.interpretation import explain, gap, kernel
 from retrue.interpretation.curves import curve
 from retrue.interpretation.explain import summarise, summarise_model
 from retrue.interpretation.explained_model import Floats, load
@@ -139,6 +139,29 @@ def test_a_curve_changes_one_feature_and_is_centred_at_its_start() -> None:
     np.testing.assert_array_equal(found.lines[:, :, 2], expected)
     assert (found.centred[:, :, 0] == 0).all()
     np.testing.assert_allclose(found.mean[:, 2], expected.mean(axis=0))
+
+
+def test_a_category_is_told_as_the_difference_from_a_rows_mean_of_all_categories() -> None:
+    model = opened(define("regression"))
+    frame = rows(60, seed=4)
+    seen = {one.name: one for one in seen_values(frame, model)}
+    found = curve(model, model.encode(frame), seen["kind"], 9)
+    np.testing.assert_allclose(found.centred.mean(axis=2), 0, atol=1e-12)
+    highest = found.centred.mean(axis=0)[0].argmax()
+    assert seen["kind"].texts[int(found.grid[highest])] == "c"
+    assert found.directions is None
+
+
+def test_a_model_of_many_trees_is_summarised_on_fewer_of_the_same_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    problem = define()
+    bundle = fitted(problem)
+    assert summarise(bundle, rows(), problem).n_rows == 150
+    monkeypatch.setattr(explain, "N_TREE_ROWS", 30 * 60)
+    assert summarise(bundle, rows(), problem).n_rows == 60
+    monkeypatch.setattr(explain, "N_TREE_ROWS", 30)
+    assert summarise(bundle, rows(), problem).n_rows == 40
 
 
 def test_the_same_seed_gives_the_same_summary_and_no_other_row_matters() -> None:

@@ -85,7 +85,8 @@ def test_what_is_doubtful_stands_at_the_top() -> None:
     text = page(problem, studied(problem, champion=champion))
     overview = text.partition('<section id="leans">')[0]
     assert "Worth a look" in overview
-    assert "rises lowered the score" in overview
+    assert "Explanation change: rises lowered the score" in overview
+    assert "(ICE direction -" in overview
 
 
 def test_three_hundred_features_stay_one_page_in_seconds() -> None:

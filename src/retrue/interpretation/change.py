@@ -101,7 +101,7 @@ def _turns(before: FeatureEffect, now: FeatureEffect) -> list[str]:
     else:
         return []
     return [
-        f"{'raised' if was > 0 else 'lowered'} the score{where} ({was:+.2f} of ICE lines), now"
+        f"{'raised' if was > 0 else 'lowered'} the score{where} (ICE direction {was:+.2f}), now"
         f" {'raises' if is_ > 0 else 'lowers'} it ({is_:+.2f})"
         for where, was, is_ in pairs
         if was * is_ < 0 and min(abs(was), abs(is_)) >= FLIPPED_AT

@@ -83,7 +83,8 @@ def _overview(problem: Problem, found: Study) -> str:
 
 def _worth_a_look(found: Study) -> str:
     """What a reader should not scroll past, if there is anything."""
-    said = [safe(doubt).capitalize() for doubt in (found.change.doubts if found.change else ())]
+    doubts = found.change.doubts if found.change else ()
+    said = [safe(doubt[:1].upper() + doubt[1:]) for doubt in doubts]
     for one in found.explanation.features[:5]:
         rise, spread = found.permutation.rises.get(one.name, (0.0, 0.0))
         if one.mean_abs_shap and rise + spread < 0:
