@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import get_run_logger, task
 from prefect.cache_policies import INPUTS, NO_CACHE, TASK_SOURCE
 
-from retrue import bundles, checkpoint, experiment, pages, provenance
+from retrue import bundles, checkpoint, experiment, model_card, pages, provenance
 from retrue.config import Problem
 from retrue.gate import Verdict
 from retrue.refs import BundleRef, DataRef, ModelRef
@@ -40,7 +40,14 @@ def register(
     problem: Problem, data: DataRef, bundle: BundleRef, verdict: Verdict, flow_run_id: str
 ) -> ModelRef:
     """Log the run to MLflow and register its version, each once however often it is called."""
-    return experiment.register(problem, data, bundle, verdict, flow_run_id)
+    return experiment.register(problem, data, bundle, verdict, flow_run_id, Path.cwd())
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=is_transient)
+def write_card(problem: Problem, model: ModelRef) -> None:
+    """Write the model card of a registered version; its short form is this run's page."""
+    path, facts = model_card.write_card(problem, model)
+    publish(model_card.markdown(facts, path), "card", problem.name)
 
 
 @task(cache_policy=NO_CACHE)

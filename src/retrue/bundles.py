@@ -19,6 +19,7 @@ from msgspec import convert, to_builtins
 from retrue import calibrators
 from retrue.checkpoint import Checkpoint
 from retrue.config import Problem
+from retrue.decision_costs import decision_threshold
 from retrue.errors import BundleError
 from retrue.home import bundles_dir
 from retrue.refs import BundleRef, DataRef
@@ -39,7 +40,7 @@ def write_bundle(
     data: DataRef,
     fitted: Fitted,
     reference: pd.DataFrame,
-    provenance: Mapping[str, str],
+    provenance: Mapping[str, object],
 ) -> BundleRef:
     """Write all that serves, checks and explains one model; no pickle among it.
 
@@ -49,7 +50,8 @@ def write_bundle(
         Rows the model was made from; a seeded sample of at most `drift.max_rows` of them becomes
         the drift reference, the newest of them the golden requests.
     provenance : mapping
-        `code_commit`, `lock_sha256` and `trained_before` (ISO time, exclusive), for the manifest.
+        `code_commit`, `lock_sha256`, `trained_before` (ISO time, exclusive) and `recipe`, for the
+        manifest.
 
     Returns
     -------
@@ -86,9 +88,19 @@ def read_manifest(bundle: BundleRef) -> dict[str, Any]:
     return _load(bundle, "manifest.json")
 
 
+def read_signature(bundle: BundleRef) -> dict[str, Any]:
+    """What a request must hold, and how a score becomes a decision."""
+    return _load(bundle, "signature.json")
+
+
 def read_metrics(bundle: BundleRef) -> dict[str, Any]:
     """Metrics and learning curve that were stored with the model."""
     return _load(bundle, "metrics.json")
+
+
+def read_model_text(bundle: BundleRef) -> str:
+    """The model as LightGBM's text."""
+    return _payload(bundle, "model.txt").decode()
 
 
 def read_checkpoint(bundle: BundleRef) -> Checkpoint:
@@ -124,17 +136,6 @@ def read_calibrator(bundle: BundleRef) -> Calibrator | None:
     """What corrects the scores of the bundle's model, if anything does."""
     found = _load(bundle, "signature.json").get("calibration")
     return None if found is None else convert(found, Calibrator)
-
-
-def decision_threshold(problem: Problem) -> float:
-    """Probability above which acting is cheaper than not acting (Elkan 2001, eq. 2).
-
-    Of a binary problem; the others decide without a threshold.
-    """
-    false_positive = problem.canvas.cost_false_positive.amount
-    false_negative = problem.canvas.cost_false_negative.amount
-    total = false_positive + false_negative
-    return false_positive / total if total else 0.5
 
 
 def _write_files(building: Path, problem: Problem, fitted: Fitted, reference: pd.DataFrame) -> None:

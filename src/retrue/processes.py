@@ -62,6 +62,19 @@ def _process_of(record: ProcessRecord) -> psutil.Process | None:
         return None
 
 
+def this_process() -> tuple[int, float]:
+    """Pid and start time (seconds since the epoch) of the calling process."""
+    return os.getpid(), psutil.Process().create_time()
+
+
+def is_running(pid: int, create_time: float) -> bool:
+    """Whether that very process of this machine still runs."""
+    record = ProcessRecord(
+        name="", pid=pid, create_time=create_time, port=None, log_path=Path(), command=()
+    )
+    return _process_of(record) is not None
+
+
 def running(name: str) -> ProcessRecord | None:
     """The record of `name` when that very process (pid and start time) still runs."""
     record = read_record(name)

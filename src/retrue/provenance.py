@@ -43,6 +43,13 @@ def lock_sha256(root: Path) -> str:
     return sha256(lock.read_bytes()).hexdigest() if lock.is_file() else UNKNOWN
 
 
+def lock_text(root: Path, sha256_wanted: str) -> bytes | None:
+    """Content of `root/uv.lock` if it still is the one with that hash; else None."""
+    lock = root / "uv.lock"
+    content = lock.read_bytes() if lock.is_file() else b""
+    return content if sha256(content).hexdigest() == sha256_wanted else None
+
+
 def provenance(root: Path) -> dict[str, str]:
     """Both of them, by the names they have in a bundle's manifest."""
     return {"code_commit": code_commit(root), "lock_sha256": lock_sha256(root)}

@@ -115,7 +115,12 @@ class Small:
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
     monkeypatch.setenv("RETRUE_HOME", str(tmp_path / "home"))
-    project = Small(tmp_path / "project")
+    return make_project(tmp_path / "project")
+
+
+def make_project(root: Path) -> Small:
+    """Write the small problem with its tables and suites."""
+    project = Small(root)
     project.write("configs/visits.yaml", YAML)
     project.write("visits.csv", VISITS)
     project.write("shops.csv", SHOPS)

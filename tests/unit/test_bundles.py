@@ -11,6 +11,7 @@ import pytest
 
 from retrue import bundles, splits, training
 from retrue.config import Problem
+from retrue.decision_costs import decision_threshold
 from retrue.errors import BundleError
 from retrue.refs import BundleRef, DataRef
 from retrue.serving.booster import self_check
@@ -100,5 +101,5 @@ def test_a_changed_byte_is_refused_before_it_is_parsed(
 def test_the_threshold_is_where_acting_costs_what_waiting_costs(problem: Problem) -> None:
     false_alarm = problem.canvas.cost_false_positive.amount
     miss = problem.canvas.cost_false_negative.amount
-    threshold = bundles.decision_threshold(problem)
+    threshold = decision_threshold(problem)
     assert (1 - threshold) * false_alarm == pytest.approx(threshold * miss)

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from retrue import bundles, splits, training
+from retrue import splits, training
 from retrue.config import Problem, Slice
+from retrue.decision_costs import decision_threshold
 from retrue.evidence import comparison
 from retrue.evidence.comparison import Scores
 from retrue.linking import link
@@ -50,7 +51,7 @@ def judged(problem: Problem, flights: pd.DataFrame, champion: Fitted, until: dat
         for one in (challenger, champion)
     )
     scores = Scores(ours, theirs, np.broadcast_to(challenger.no_skill, ours.shape))
-    return comparison.weigh(problem, parts, scores, bundles.decision_threshold(problem))
+    return comparison.weigh(problem, parts, scores, decision_threshold(problem))
 
 
 def test_julys_retraining_is_promoted(

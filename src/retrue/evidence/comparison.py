@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrue import bundles, calibrators, gate, splits, training
+from retrue.decision_costs import decision_threshold
 from retrue.evidence import calibration, figures, resampling, seeds, slices
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def compare(
         theirs = bundles.score_with(champion, parts.holdout, parts.classes)
     calibrator = bundles.read_calibrator(challenger)
     twins = [calibrators.apply(calibrator, one) for one in _twins(problem, parts)]
-    threshold = bundles.decision_threshold(problem)
+    threshold = decision_threshold(problem)
     return weigh(problem, parts, Scores(ours, theirs, no_skill, twins), threshold)
 
 
