@@ -134,7 +134,12 @@ def score_with(
 
 def read_calibrator(bundle: BundleRef) -> Calibrator | None:
     """What corrects the scores of the bundle's model, if anything does."""
-    found = _load(bundle, "signature.json").get("calibration")
+    return calibrator_of(_load(bundle, "signature.json"))
+
+
+def calibrator_of(signature: Mapping[str, Any]) -> Calibrator | None:
+    """The calibrator that a signature holds."""
+    found = signature.get("calibration")
     return None if found is None else convert(found, Calibrator)
 
 

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from retrue import bundles, calibrators, splits, training
 from retrue.config import Problem
+from retrue.decision_costs import decision_threshold
 from retrue.errors import BundleError
+from retrue.interpretation import explained_model
 from retrue.metrics import Array
 from retrue.refs import BundleRef, DataRef
 from retrue.serving.booster import self_check
@@ -152,6 +154,17 @@ def test_a_balanced_model_is_served_with_probabilities_of_this_world(problem: Pr
     assert answer.predictions == bundle.golden.scores
     golden = frame.tail(len(bundle.golden.rows) - 1)
     assert bundle.golden.scores[:-1] == bundles.score_with(ref, golden).tolist()
+
+
+def test_an_explanation_is_of_the_probabilities_that_are_served(problem: Problem) -> None:
+    ref = write(problem)
+    frame = learnable().tail(200)
+    model = explained_model.load(ref)
+    scores = model.scores(model.encode(frame))
+    said = bundles.score_with(ref, frame)
+    assert scores[:, 0].tolist() == said.tolist()
+    acted = said > decision_threshold(problem)
+    assert model.decisions(scores).tolist() == acted.astype(int).tolist()
 
 
 def test_without_it_a_balanced_model_keeps_its_scores(problem: Problem) -> None:

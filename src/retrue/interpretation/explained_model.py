@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from retrue import bundles
+from retrue import bundles, calibrators
 from retrue.encoding_frame import encode_frame
 from retrue.errors import TrainingError
+from retrue.serving.calibration import Calibrator
 from retrue.serving.encoding import Feature, width
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class ExplainedModel:
     threshold: float
     booster: Any
     n_threads: int = 2
+    calibrator: Calibrator | None = None
 
     @property
     def names(self) -> list[str]:
@@ -60,10 +62,16 @@ class ExplainedModel:
 
     def scores(self, matrix: Floats) -> Floats:
         """What is served, shape (n_rows, n_outputs): probabilities, or predicted values."""
-        return self._predict(matrix)
+        found = self._predict(matrix)
+        if self.task == "binary":
+            return calibrators.apply(self.calibrator, found[:, 0])[:, None]
+        return calibrators.apply(self.calibrator, found)
 
     def margins(self, matrix: Floats) -> Floats:
-        """Scores before the link function, shape (n_rows, n_outputs): log odds, or the values."""
+        """Scores before the link function, shape (n_rows, n_outputs): log odds, or the values.
+
+        Before any calibration, which the trees know nothing of.
+        """
         return self._predict(matrix, raw_score=True) / self._n_averaged
 
     def decisions(self, scores: Floats) -> Ints:
@@ -138,4 +146,5 @@ def open_model(text: str, signature: dict[str, Any], n_threads: int = 2) -> Expl
         threshold=signature["threshold"],
         booster=lgb.Booster(model_str=text),
         n_threads=n_threads,
+        calibrator=bundles.calibrator_of(signature),
     )
