@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -72,7 +72,11 @@ class RemoteEvaluator:
             return None
         return found
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        """The evaluator itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Leave the cluster."""
         self._client.close()  # type: ignore[no-untyped-call]
 

@@ -56,7 +56,7 @@ def course_chart(trials: Sequence[TrialRecord], metric: str, taken: int | None) 
         x = at(second, marks[0])[0]
         body += line(x, BOTTOM, x, BOTTOM + 4, INK)
         body += label(x, BOTTOM + 18, f"{brief(second)} s", "middle")
-    body += label(LEFT - 6, TOP - 1, safe(metric), "end", ' class="s"')
+    body += label(LEFT + 4, TOP + 12, safe(metric), more=' class="s"')
     path, so_far = "", None
     for second, _, one in points:
         value = one.value

@@ -113,13 +113,13 @@ def _folds(found: Found) -> str:
         ]
         cells = "".join(f'<td class="n">{text}</td>' for text in said)
         mean = sum(losses) / len(losses)
-        rows += f'<tr><th>{safe(name)}</th>{cells}<td class="n"><b>{mean:.4f}</b></td></tr>'
+        rows += f'<tr><th>{safe(name)}</th><td class="n"><b>{mean:.4f}</b></td>{cells}</tr>'
     return (
         '<p class="muted">Loss on each fold; lower is better. Each fold is scored by a model of the'
         " rows before it alone. The gate's hold-out is in none of them. A linear model and no"
         " skill are shown to compare with; they are not deployed.</p>"
         '<div class="scroll"><table><thead>'
-        f'<tr><th></th>{heads}<th class="n">mean</th></tr></thead>'
+        f'<tr><th></th><th class="n">mean</th>{heads}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
 

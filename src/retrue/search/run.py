@@ -20,7 +20,7 @@ from retrue.search.study import Study, StudyRef, study_ref
 if TYPE_CHECKING:
     from retrue.config import Problem
     from retrue.refs import DataRef
-    from retrue.search.lane import Scorer, Tell
+    from retrue.search.lane import Tell
 
 
 class Begun(StudyRef):
@@ -73,7 +73,13 @@ def lane(problem: Problem, data: DataRef, begun: Begun, tell: Tell) -> int:
         return 0
     of = load(problem, data)
     study = Study(StudyRef(problem=begun.problem, key=begun.key), problem, _space(of))
-    return work(study, _scorer(problem, data, of), len(of.folds), begun.deadline, tell)
+    if not problem.search.cluster:
+        here = Evaluator(of, max(problem.training.num_threads // problem.search.n_workers, 1))
+        return work(study, here, len(of.folds), begun.deadline, tell)
+    from retrue.search.cluster import RemoteEvaluator
+
+    with RemoteEvaluator(problem, data) as there:
+        return work(study, there, len(of.folds), begun.deadline, tell)
 
 
 def finish(problem: Problem, data: DataRef, begun: Begun) -> Found:
@@ -150,14 +156,6 @@ def _serving_recipe(problem: Problem) -> Recipe | None:
 
 def _space(of: Material) -> Space:
     return Space(of.problem, of.train, of.span_days)
-
-
-def _scorer(problem: Problem, data: DataRef, of: Material) -> Scorer:
-    if problem.search.cluster:
-        from retrue.search.cluster import RemoteEvaluator
-
-        return RemoteEvaluator(problem, data)
-    return Evaluator(of, max(problem.training.num_threads // problem.search.n_workers, 1))
 
 
 def _to_the_turn(recipe: Recipe) -> Recipe:

@@ -255,10 +255,10 @@ def _sampler(seed: int, is_parallel: bool) -> optuna.samplers.BaseSampler:
 
 
 def _pruner() -> optuna.pruners.BasePruner:
-    """Stop a trial that is worse than the best by more than a standard error, folds so far.
+    """Stop a trial that is worse than the best by more than two standard errors, folds so far.
 
-    It could no longer be taken by `retrue.search.choice`. Optuna's median pruner compares means of
-    different folds, which differ more by season than by recipe.
+    It would hardly be within the one that `retrue.search.choice` asks for. Optuna's median pruner
+    compares means of different folds, which differ more by season than by recipe.
     """
     import optuna
 
@@ -274,7 +274,7 @@ def _pruner() -> optuna.pruners.BasePruner:
                 for one in (trial, best)
             )
             gap = difference(ours, theirs)
-            return gap.mean > gap.standard_error
+            return gap.mean > 2 * gap.standard_error
 
     return PairedPruner()
 
