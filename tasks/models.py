@@ -29,8 +29,7 @@ def fit(problem: Problem, data: DataRef, made_by: dict[str, str]) -> BundleRef:
 @task(cache_policy=NO_CACHE)
 def evaluate(problem: Problem, data: DataRef, challenger: BundleRef) -> Verdict:
     """Compare with the champion, or with no skill, on the newest labelled days."""
-    rival = service.rival(problem.name, challenger)
-    verdict = experiment.judge(problem, data, challenger, rival)
+    verdict = experiment.evaluate(problem, data, challenger)
     publish(pages.verdict(problem, verdict), "gate", problem.name)
     get_run_logger().info("%s", verdict.reason)
     return verdict

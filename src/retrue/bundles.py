@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from msgspec import convert, to_builtins
 
+from retrue import calibrators
 from retrue.checkpoint import Checkpoint
 from retrue.config import Problem
 from retrue.decision_costs import decision_threshold
 from retrue.errors import BundleError
 from retrue.home import bundles_dir
 from retrue.refs import BundleRef, DataRef
+from retrue.serving.calibration import Calibrator
 from retrue.training import Fitted, score
 
 if TYPE_CHECKING:
@@ -116,10 +119,17 @@ def score_with(
     """
     signature = _load(bundle, "signature.json")
     found = score(_payload(bundle, "model.txt").decode(), signature["features"], frame)
+    found = calibrators.apply(read_calibrator(bundle), found)
     if not classes:
         return found
     known = {name: found[:, i] for i, name in enumerate(signature["classes"])}
     return np.column_stack([known.get(name, np.zeros(len(found))) for name in classes])
+
+
+def read_calibrator(bundle: BundleRef) -> Calibrator | None:
+    """What corrects the scores of the bundle's model, if anything does."""
+    found = _load(bundle, "signature.json").get("calibration")
+    return None if found is None else convert(found, Calibrator)
 
 
 def _write_files(building: Path, problem: Problem, fitted: Fitted, reference: pd.DataFrame) -> None:
@@ -129,6 +139,10 @@ def _write_files(building: Path, problem: Problem, fitted: Fitted, reference: pd
     )
     newest = reference[columns].tail(N_GOLDEN - 1).reset_index(drop=True)
     golden = newest.reindex(range(len(newest) + 1))  # the last row knows nothing: all null
+    golden_scores = score(fitted.model_text, fitted.features, golden)
+    calibration = (
+        {} if fitted.calibrator is None else {"calibration": to_builtins(fitted.calibrator)}
+    )
     files: dict[str, bytes] = {
         "model.txt": fitted.model_text.encode(),
         "signature.json": _json(
@@ -141,12 +155,13 @@ def _write_files(building: Path, problem: Problem, fitted: Fitted, reference: pd
                 "classes": list(fitted.classes),
                 "threshold": decision_threshold(problem),
                 "label": problem.canvas.label,
+                **calibration,
             }
         ),
         "golden.json": _json(
             {
                 "rows": [_plain(row) for row in golden.to_dict("records")],
-                "scores": score(fitted.model_text, fitted.features, golden).tolist(),
+                "scores": calibrators.apply(fitted.calibrator, golden_scores).tolist(),
             }
         ),
         "metrics.json": _json(

@@ -50,8 +50,8 @@ def check(
     released : frozenset of str
         Faults that somebody has let pass: their rows stay.
     earlier : ndarray of uint64, optional
-        Of a table of batches: `key_hashes` of rows that came before. A row with such a key, or
-        with that of a row before it, is set aside as a double before any rule is asked.
+        Of a table of batches: `key_hashes` of rows that came before, sorted. A row with such a
+        key, or with that of a row before it, is set aside as a double before any rule is asked.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def check(
     double = np.zeros(len(frame), np.bool_)
     if earlier is not None and key:
         hashes = key_hashes(frame, key)
-        double = np.isin(hashes, earlier) | pd.Series(hashes).duplicated().to_numpy()
+        double = _among(earlier, hashes) | pd.Series(hashes).duplicated().to_numpy()
     single = frame.loc[~double] if double.any() else frame
     if single.empty and len(frame):
         validation = Validation(table, 0, ())
@@ -103,6 +103,14 @@ def time_of(problem: Problem, table: str) -> str | None:
 def key_hashes(frame: pd.DataFrame, key: Sequence[str]) -> Hashes:
     """One number for each row's key; two keys of a million share one by a chance of 1 in 10^7."""
     return np.asarray(pd.util.hash_pandas_object(frame[list(key)], index=False), np.uint64)
+
+
+def _among(ordered: Hashes, hashes: Hashes) -> npt.NDArray[np.bool_]:
+    """Whether each hash is among sorted ones; `np.isin` would sort a copy of all of them again."""
+    if not len(ordered):
+        return np.zeros(len(hashes), np.bool_)
+    at = np.minimum(np.searchsorted(ordered, hashes), len(ordered) - 1)
+    return np.asarray(ordered[at] == hashes, np.bool_)
 
 
 def _with_doubles(

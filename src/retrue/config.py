@@ -149,10 +149,22 @@ class Training(Section):
     holdout_days: int = Field(default=28, ge=1, le=366)
     holdout_share: float = Field(default=0.2, gt=0, lt=1)
     class_weights: Literal["none", "balanced"] = "none"
+    calibration: Literal["none", "auto"] = "none"
+    """`auto` fits once more without the newest rows and corrects probabilities if that helps."""
     num_boost_round: int = Field(ge=1, le=10_000)
     seed: int = Field(ge=0, le=2**31 - 1)
     num_threads: int = Field(default=2, ge=1, le=256)
     params: dict[str, bool | int | float | str] = {}
+
+
+class Slice(Section):
+    """Rows by the categories of a column, on none of which a challenger may be worse."""
+
+    column: Text
+    max_loss: float = Field(default=0.0, ge=0)
+    """How much worse than the champion it may be, in the gate's metric."""
+    min_rows: int = Field(default=200, ge=20)
+    """Of the hold-out; smaller categories are not judged."""
 
 
 class Gate(Section):
@@ -163,6 +175,19 @@ class Gate(Section):
     min_gain: float = Field(default=0.0, ge=0, le=1)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     resamples: int = Field(default=500, ge=100, le=100_000)
+    seeds: int = Field(default=3, ge=2, le=50)
+    """Further models of other seeds, fitted where the recipe leaves something to chance."""
+    slices: tuple[Slice, ...] = ()
+    max_calibration_error: float = Field(default=0.1, gt=0, le=1)
+    """Expected calibration error (probability) above which a worse calibrated model is refused."""
+    max_p99_ms: float = Field(default=250, gt=0)
+    """Of requests of one row, measured on the built bundle."""
+    min_rows_per_s: float = Field(default=1_000, gt=0)
+    """In batches of 1,024 rows."""
+    max_memory_mb: float = Field(default=512, gt=0)
+    """Resident memory of the server after these requests."""
+    max_image_mb: float = Field(default=1_000, gt=0)
+    """An image that is larger is never switched in."""
 
 
 class Serving(Section):

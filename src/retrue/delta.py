@@ -80,10 +80,11 @@ def written(path: Path, parts: Iterable[pa.Table]) -> Iterator[Written]:
     version, schema = _next_version(path), pa.schema([])
     files = Written(path, schema, [])
     try:
-        for number, part in enumerate(parts):
-            if not number:
+        for part in parts:
+            if not files.added:
                 files.schema = storable_schema(part.schema)
-            files.added.append(_write(path, version, number, part, files.schema))
+            files.added.append(_write(path, version, len(files.added), part, files.schema))
+            del part  # before the next one is made
         if not files.added:
             raise DataError("at least one part", "none", str(path), "write an empty table")
         yield files
@@ -185,6 +186,11 @@ def column_names(path: Path, version: int) -> list[str]:
     return [field.name for field in DeltaTable(path, version=version).schema().fields]
 
 
+def part_rows(path: Path, version: int) -> list[int]:
+    """Number of rows of each file of a version, in the order in which they were written."""
+    return [pq.read_metadata(uri).num_rows for uri in _files(DeltaTable(path, version=version))]
+
+
 def read_parts(
     path: Path,
     version: int,
@@ -197,8 +203,7 @@ def read_parts(
     """
     delta = DeltaTable(path, version=version)
     texts = [f.name for f in delta.schema().fields if getattr(f.type, "type", "") == "string"]
-    # A name begins with the version and the number of the part; delta-rs lists newest first.
-    uris = sorted(delta.file_uris())
+    uris = _files(delta)
     for position in range(len(uris)) if order is None else order:
         uri = uris[position]
         yield pq.read_table(uri, columns=columns, read_dictionary=texts, partitioning=None)
@@ -232,6 +237,11 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def _files(delta: DeltaTable) -> list[str]:
+    # A name begins with the version and the number of the part; delta-rs lists newest first.
+    return sorted(delta.file_uris())
+
+
 def _next_version(path: Path) -> int:
     return DeltaTable(path).version() + 1 if DeltaTable.is_deltatable(str(path)) else 0
 
@@ -240,7 +250,8 @@ def _write(path: Path, version: int, number: int, part: pa.Table, schema: pa.Sch
     path.mkdir(parents=True, exist_ok=True)
     file = path / f"{version:08d}-{number:06d}-{uuid.uuid4().hex}.parquet"
     try:
-        pq.write_table(fitted(part, schema, path), file, store_schema=False)
+        # Statistics of a file with one group of rows let no reader skip any.
+        pq.write_table(fitted(part, schema, path), file, store_schema=False, write_statistics=False)
     except BaseException:
         file.unlink(missing_ok=True)
         raise

@@ -9,16 +9,19 @@ import pickle
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import Any
 
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
 with warnings.catch_warnings():
     # Its modules import names that Python and its own dependencies deprecate.
     warnings.simplefilter("ignore")
     import great_expectations as gx
+    from great_expectations.execution_engine import pandas_execution_engine
     from great_expectations.expectations.expectation import Expectation
+
+from retrue.handover import receive
 
 
 class _Remembered:
@@ -43,6 +46,8 @@ class _Remembered:
 
 _CONFIGURATIONS = _Remembered(Expectation.configuration.fget)
 Expectation.configuration = _CONFIGURATIONS
+# It would hash all values of each batch, twice, to name it; a data version has a hash of its own.
+pandas_execution_engine.hash_pandas_dataframe = lambda _: ""
 
 
 def evaluate(
@@ -50,10 +55,7 @@ def evaluate(
 ) -> list[dict[str, Any]]:
     """Evaluate a suite; arguments and result as `expectations_process.evaluate` tells."""
     _CONFIGURATIONS.forget()
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
-    asset = context.data_sources.add_pandas("pandas").add_dataframe_asset("frame")
-    batch = asset.add_batch_definition_whole_dataframe("whole").get_batch({"dataframe": frame})
+    batch = _whole_frame().get_batch({"dataframe": frame})
     results = _evaluate(batch, expectations, "BOOLEAN_ONLY", parameters)
     for at, expectation in enumerate(expectations):
         if not results[at]["success"] and "error" not in results[at]:
@@ -61,6 +63,14 @@ def evaluate(
             level = "COMPLETE" if expectation["severity"] == "warning" else "SUMMARY"
             results[at] = _evaluate(batch, [expectation], level, parameters)[0]
     return results
+
+
+@cache
+def _whole_frame() -> Any:
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    asset = context.data_sources.add_pandas("pandas").add_dataframe_asset("frame")
+    return asset.add_batch_definition_whole_dataframe("whole")
 
 
 def _evaluate(
@@ -99,11 +109,14 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
     # This module raises its own level to tell of each temporary folder it makes.
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
-    gc.freeze()  # so that a collection does not walk through all of the library
+    pd.options.mode.copy_on_write = True  # it takes a copy of the whole table for most rules
+    # Collections amid a suite would find nothing, and walk through all of the library.
+    gc.disable()
+    gc.freeze()
     while True:
-        gc.collect()  # a context is a cycle that holds the table it judged
+        gc.collect()  # a batch is a cycle that holds the table it judged
         try:
-            job = pickle.load(sys.stdin.buffer)  # noqa: S301 - a pipe from our own parent
+            job = receive(sys.stdin.buffer)
         except EOFError:
             return
         answer: list[dict[str, Any]] | str

@@ -12,9 +12,10 @@ import pickle
 import subprocess
 import sys
 import threading
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from retrue.errors import DataError
+from retrue.handover import handed_over
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,8 +65,9 @@ def evaluate(
     with _LOCK:
         child = _running()
         try:
-            _send(child.stdin, (expectations, frame, dict(parameters)))
-            answer = _receive(child.stdout)
+            assert child.stdin is not None and child.stdout is not None
+            with handed_over(child.stdin, (expectations, frame, dict(parameters))):
+                answer = pickle.load(child.stdout)  # noqa: S301 - a pipe to our own process
         except (OSError, EOFError) as error:
             child.kill()
             raise DataError(
@@ -104,13 +106,3 @@ def _stop() -> None:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
-
-
-def _send(pipe: IO[bytes] | None, message: object) -> None:
-    if pipe is not None:
-        pickle.dump(message, pipe, protocol=5)
-        pipe.flush()
-
-
-def _receive(pipe: IO[bytes] | None) -> Any:
-    return None if pipe is None else pickle.load(pipe)  # noqa: S301 - a pipe to our own process

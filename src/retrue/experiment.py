@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrue import bundles, gate, lake, pages, run_files, splits, tracking, training
+from retrue import bundles, gate, lake, pages, run_files, service, splits, tracking, training
+from retrue.evidence import comparison, performance
 from retrue.problems import problem_sha256
 from retrue.refs import BundleRef, DataRef, ModelRef
 
@@ -48,6 +49,11 @@ def fit_bundle(problem: Problem, data: DataRef, made_by: Mapping[str, str]) -> B
     )
 
 
+def evaluate(problem: Problem, data: DataRef, challenger: BundleRef) -> Verdict:
+    """Judge a challenger against the version that serves, or as a first model where none does."""
+    return judge(problem, data, challenger, service.rival(problem.name, challenger))
+
+
 def judge(
     problem: Problem, data: DataRef, challenger: BundleRef, champion: ModelRef | None
 ) -> Verdict:
@@ -55,24 +61,33 @@ def judge(
 
     A first model has no champion to beat and is held against no skill: the training part's shares
     of the classes, or its mean, for every row. Where the champion was fitted on rows of this
-    hold-out the figures would flatter it, so the challenger is refused without any.
+    hold-out the figures would flatter it, so the challenger is refused without any. Meanwhile a
+    server of the challenger's bundle starts, and is asked when the figures are there.
     """
+    with performance.probing(challenger, problem.serving.ready_timeout_s) as probe:
+        verdict = _figures(problem, data, challenger, champion)
+        if verdict.gain is None:
+            return verdict
+        found = probe.measure(problem.gate)
+    return gate.weigh(verdict.model_copy(update={"processing": found}), problem.gate)
+
+
+def _figures(
+    problem: Problem, data: DataRef, challenger: BundleRef, champion: ModelRef | None
+) -> Verdict:
     parts = splits.split(_frame(problem, data), problem, date.fromisoformat(data.until))
-    y = splits.target(parts.holdout, problem, parts.classes)
-    days = splits.blocks(parts.holdout, problem)
-    ours = bundles.score_with(challenger, parts.holdout, parts.classes)
-    if champion is None:
-        no_skill = bundles.read_metrics(challenger)["no_skill"]
-        return gate.against_no_skill(y, ours, no_skill, days, problem.gate, problem.training.seed)
-    fitted_before = bundles.read_manifest(champion.bundle)["trained_before"]
-    if parts.cut is not None and fitted_before > parts.cut.isoformat():
-        why = (
-            f"the champion was fitted on rows until {fitted_before[:10]}, this hold-out starts on"
-            f" {parts.cut.date()}; use a later `until`"
-        )
-        return gate.refused(problem.gate, len(parts.holdout), len(np.unique(days)), why)
-    theirs = bundles.score_with(champion.bundle, parts.holdout, parts.classes)
-    return gate.compare(y, theirs, ours, days, problem.gate, problem.training.seed)
+    if champion is not None:
+        fitted_before = bundles.read_manifest(champion.bundle)["trained_before"]
+        if parts.cut is not None and fitted_before > parts.cut.isoformat():
+            why = (
+                f"the champion was fitted on rows until {fitted_before[:10]}, this hold-out starts"
+                f" on {parts.cut.date()}; use a later `until`"
+            )
+            days = splits.blocks(parts.holdout, problem)
+            return gate.refused(problem.gate, len(parts.holdout), len(np.unique(days)), why)
+    return comparison.compare(
+        problem, parts, challenger, None if champion is None else champion.bundle
+    )
 
 
 def register(
@@ -129,6 +144,17 @@ def register(
 def _gate_metrics(verdict: Verdict) -> dict[str, float]:
     """What the gate measured; a challenger refused unseen has no figures."""
     found = {"gate_gain": verdict.gain, "gate_lower": verdict.lower, "gate_upper": verdict.upper}
+    for name, one in verdict.metrics.items():
+        found |= {
+            f"holdout_{name}": one.value,
+            f"holdout_{name}_lower": one.lower,
+            f"holdout_{name}_upper": one.upper,
+        }
+    if verdict.calibration is not None:
+        found["holdout_calibration_error"] = verdict.calibration.expected_error
+    if verdict.processing is not None:
+        measured = verdict.processing.model_dump(exclude={"holds", "reasons"})
+        found |= {f"served_{name}": value for name, value in measured.items()}
     return {name: value for name, value in found.items() if value is not None}
 
 

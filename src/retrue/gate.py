@@ -1,115 +1,42 @@
 """Does a challenger deserve promotion: paired evidence, resampled by day."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
 from retrue import metrics
 from retrue.config import Gate
 from retrue.errors import TrainingError
-from retrue.metrics import Array
+from retrue.evidence import resampling
+from retrue.evidence.figures import deciding_values
+from retrue.evidence.seeds import with_luck
+from retrue.metric_table import TABLE
+from retrue.verdicts import (
+    Bin,
+    Calibration,
+    Interval,
+    ProcessingPerformance,
+    SliceGain,
+    Verdict,
+)
 
-Ints = npt.NDArray[np.intp]
+__all__ = [
+    "Bin",
+    "Calibration",
+    "Interval",
+    "ProcessingPerformance",
+    "SliceGain",
+    "Verdict",
+    "against_no_skill",
+    "compare",
+    "refused",
+    "weigh",
+]
+
 # Below it the bootstrap has too few blocks to say anything: 5 days give 126 different resamples.
 MIN_DAYS = 5
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Interval(_Frozen):
-    """A figure of the hold-out with its two-sided block-bootstrap interval."""
-
-    value: float
-    lower: float
-    upper: float
-
-
-class SliceGain(_Frozen):
-    """Gain on the rows of one category; the interval allows for the number of slices."""
-
-    name: str
-    """Column."""
-    value: str
-    """Category of the column."""
-    n_rows: int
-    champion: float
-    challenger: float
-    gain: float
-    lower: float | None
-    upper: float | None
-    """None where resamples of these rows hold one class only."""
-    margin: float
-    """How much worse it may be."""
-    holds: bool
-
-
-class Bin(_Frozen):
-    """One bin of a reliability diagram: what was said and what came true."""
-
-    lower: float
-    upper: float
-    mean_score: float
-    observed: float
-    n: int
-
-
-class Calibration(_Frozen):
-    """Whether probabilities mean what they say; of several classes: the likeliest one's."""
-
-    bins: tuple[Bin, ...]
-    expected_error: float
-    """Mean distance of `mean_score` and `observed` over the bins, weighted by rows."""
-    expected_error_lower: float
-    slope: float | None
-    intercept: float | None
-    slope_lower: float | None
-    slope_upper: float | None
-    """Of the logistic recalibration; None when the scores are all alike or tell all apart."""
-    intercept_lower: float | None
-    intercept_upper: float | None
-    champion_error: float | None
-    holds: bool
-
-
-class ProcessingPerformance(_Frozen):
-    """What a server of the built bundle was measured to do; None: it gave no answers."""
-
-    p50_ms: float | None
-    p99_ms: float | None
-    rows_per_s: float | None
-    memory_mb: float | None
-    holds: bool
-    reasons: tuple[str, ...] = ()
-
-
-class Verdict(_Frozen):
-    """The gate's answer; the metric keeps its natural sign, the gain is positive when better."""
-
-    promoted: bool
-    metric: str
-    champion: float | None
-    challenger: float | None
-    gain: float | None
-    lower: float | None
-    upper: float | None
-    """Two-sided percentile interval of the gain at `confidence`; None when refused unseen."""
-    confidence: float
-    n_rows: int
-    n_days: int
-    reason: str
-    n_seeds: int = 1
-    """Models of the challenger's recipe that the interval counts in."""
-    metrics: dict[str, Interval] = {}
-    """The challenger's on the hold-out by their field names (`retrue.metric_table`)."""
-    champion_metrics: dict[str, Interval] = {}
-    """The champion's on the same rows, or those of no skill for a first model."""
-    slices: tuple[SliceGain, ...] = ()
-    calibration: Calibration | None = None
-    processing: ProcessingPerformance | None = None
-    doubts: tuple[str, ...] = ()
-    """Why a human is to look although the figures pass."""
+NO_SKILL_AUC = 0.5
 
 
 def compare(
@@ -119,6 +46,7 @@ def compare(
     days: npt.ArrayLike,
     gate: Gate,
     seed: int,
+    twins: Sequence[npt.ArrayLike] = (),
 ) -> Verdict:
     """Judge a challenger against the champion on the same labelled rows.
 
@@ -139,6 +67,9 @@ def compare(
         Metric, minimal gain, confidence and number of resamples.
     seed : int
         Of the resampling.
+    twins : sequence of array-like, each shaped as `challenger`
+        Scores of models that differ from the challenger in their seed alone; with them the interval
+        holds the luck of the seed (`retrue.evidence.seeds`).
 
     Returns
     -------
@@ -154,7 +85,7 @@ def compare(
         if day.shape != labels.shape:
             return refused(gate, len(labels), n_days, f"{len(labels)} labels, {len(day)} days")
         truth, old = metrics.checked(labels, champion, gate.metric)
-        _, new = metrics.checked(labels, challenger, gate.metric)
+        models = [metrics.checked(labels, one, gate.metric)[1] for one in (challenger, *twins)]
     except TrainingError as error:
         return refused(gate, len(labels), n_days, str(error))
     if n_days < MIN_DAYS:
@@ -164,26 +95,19 @@ def compare(
         why = f"all {len(truth)} labels are {int(truth[0])}: nothing to tell apart"
         return refused(gate, len(labels), n_days, why)
 
-    code = np.unique(day, return_inverse=True)[1].astype(np.intp)
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(n_days, np.full(n_days, 1 / n_days), size=gate.resamples)
-    counts = np.vstack([np.ones(n_days), draws.astype(np.float64)])  # First the sample itself.
-    if gate.metric == "auc":
-        order = np.lexsort((new, old, truth, code))  # Sums in one order: the same bits for any.
-        code, truth = code[order], truth[order]
-        before, after = (_aucs(truth, score[order], code, counts) for score in (old, new))
-        gains = after - before
-    else:
-        losses = [metrics.row_losses(gate.metric, truth, score) for score in (old, new)]
-        order = np.lexsort((losses[1], losses[0], code))
-        before, after = (_means(loss[order], code[order], counts) for loss in losses)
-        gains = before - after
-    tail = (1 - gate.confidence) / 2
-    lower, upper = (float(q) for q in np.quantile(gains[1:], [tail, 1 - tail]))
+    draws = resampling.draw(day, gate.resamples, seed)
+    # Sums in one order: the same bits for any order of rows.
+    keys = [column for score in (*models, old) for column in np.atleast_2d(score.T)]
+    order = np.lexsort((*keys, truth, draws.block))
+    before, after, gains = gain_draws(
+        gate, truth[order], old[order], [one[order] for one in models], draws.of_rows(order), seed
+    )
+    lower, upper = resampling.bounds(gains[1:], gate.confidence)
     if not np.isfinite([lower, upper]).all():
         why = "too few days hold both classes to resample them"
         return refused(gate, len(labels), n_days, why)
     promoted = lower > gate.min_gain
+    over = f"{n_days} days" + (f" and {len(models)} seeds" if twins else "")
     return Verdict(
         promoted=promoted,
         metric=gate.metric,
@@ -195,12 +119,27 @@ def compare(
         confidence=gate.confidence,
         n_rows=len(labels),
         n_days=n_days,
+        n_seeds=len(models),
         reason=(
             f"{gate.metric} {before[0]:.4f} -> {after[0]:.4f}: gain {gains[0]:+.4f} "
-            f"[{lower:+.4f}, {upper:+.4f}] at {gate.confidence:.0%} over {n_days} days; "
+            f"[{lower:+.4f}, {upper:+.4f}] at {gate.confidence:.0%} over {over}; "
             f"the lower bound is {'above' if promoted else 'not above'} {gate.min_gain:g}"
         ),
     )
+
+
+def gain_draws(
+    gate: Gate,
+    y: metrics.Array,
+    champion: metrics.Array,
+    models: Sequence[metrics.Array],
+    draws: resampling.Draws,
+    seed: int,
+) -> tuple[metrics.Array, metrics.Array, metrics.Array]:
+    """Champion, challenger (the first of `models`) and gain under each draw; positive is better."""
+    before = deciding_values(gate.metric, y, champion, draws)
+    after = [deciding_values(gate.metric, y, one, draws) for one in models]
+    return before, after[0], with_luck(after, before, TABLE[gate.metric].sign, seed)
 
 
 def against_no_skill(
@@ -221,6 +160,50 @@ def against_no_skill(
     return compare(y, constant, challenger, days, gate, seed)
 
 
+def weigh(verdict: Verdict, gate: Gate, faults: Sequence[str] = ()) -> Verdict:
+    """Let what stands beside the gain in a verdict speak: promoted only when all of it holds.
+
+    Each fault, those given and those found in the verdict, is added to its reason, once however
+    often it is weighed. A verdict refused unseen stays as it is.
+    """
+    known = [*faults, *_no_signal(verdict), *_faults(verdict, gate)]
+    found = [fault for fault in known if fault not in verdict.reason]
+    if verdict.gain is None or not found:
+        return verdict
+    why = "; ".join([verdict.reason, *found])
+    return verdict.model_copy(update={"promoted": False, "reason": why})
+
+
+def _no_signal(verdict: Verdict) -> list[str]:
+    auc = verdict.metrics.get("auc")
+    if auc is None or auc.lower > NO_SKILL_AUC:
+        return []
+    return [f"no signal: AUC {auc.value:.3f} {_span(auc, '.3f')} does not exclude {NO_SKILL_AUC}"]
+
+
+def _faults(verdict: Verdict, gate: Gate) -> list[str]:
+    faults = [
+        f"worse on {one.name} {one.value}: gain {one.gain:+.4f} {_span(one, '+.4f')}, where"
+        f" {one.margin:g} may be lost"
+        for one in verdict.slices
+        if not one.holds
+    ]
+    found = verdict.calibration
+    if found is not None and not found.holds:
+        faults.append(
+            f"probabilities are off by {found.expected_error:.3f} on average, at least"
+            f" {found.expected_error_lower:.3f} (allowed {gate.max_calibration_error:g}, champion"
+            f" {found.champion_error:.3f}): try training.calibration: auto"
+        )
+    if verdict.processing is not None:
+        faults += verdict.processing.reasons
+    return faults
+
+
+def _span(one: Interval | SliceGain, form: str) -> str:
+    return f"[{one.lower:{form}}, {one.upper:{form}}]"
+
+
 def refused(gate: Gate, n_rows: int, n_days: int, why: str) -> Verdict:
     """A verdict without evidence: the challenger could not be judged, so it is not promoted."""
     return Verdict(
@@ -236,32 +219,3 @@ def refused(gate: Gate, n_rows: int, n_days: int, why: str) -> Verdict:
         n_days=n_days,
         reason=f"refused: {why}",
     )
-
-
-def _means(loss: Array, day: Ints, counts: Array) -> Array:
-    """Mean loss under each row of day counts: (n_resamples, n_days) -> (n_resamples,)."""
-    sums = np.bincount(day, weights=loss)
-    return np.asarray((counts @ sums) / (counts @ np.bincount(day)), dtype=np.float64)
-
-
-def _aucs(y: Array, score: Array, day: Ints, counts: Array) -> Array:
-    """AUC under each row of day counts: (n_resamples, n_days) -> (n_resamples,).
-
-    A resample's AUC is bilinear in its day counts, so the pairs won (ties half) by the positives
-    of one day against the negatives of another are counted once. NaN where a class is absent.
-    """
-    n_days = counts.shape[1]
-    won = np.zeros((n_days, n_days))
-    positive = np.flatnonzero(y == 1)
-    positive = positive[np.argsort(score[positive], kind="stable")]
-    negative_day, negative_score = day[y == 0], score[y == 0]
-    for other in range(n_days):
-        rivals = np.sort(negative_score[negative_day == other])
-        below = np.searchsorted(rivals, score[positive], side="left")
-        upto = np.searchsorted(rivals, score[positive], side="right")
-        won[:, other] = np.bincount(day[positive], weights=(below + upto) / 2, minlength=n_days)
-    n_positive = np.bincount(day[positive], minlength=n_days)
-    n_negative = np.bincount(negative_day, minlength=n_days)
-    pairs = (counts @ n_positive) * (counts @ n_negative)
-    wins = np.einsum("rd,de,re->r", counts, won, counts, optimize=True)
-    return np.divide(wins, pairs, out=np.full(len(counts), np.nan), where=pairs > 0)

@@ -1,6 +1,6 @@
 """The lake of one problem: immutable data versions; quarantine and predictions beside them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -95,26 +95,25 @@ def write_parts(
     """
     path = lake_dir(problem) / "data"
     hashes: list[str] = []
+    schema: pa.Schema | None = None
     n_rows = 0
 
-    def ordered() -> Iterator[pa.Table]:
-        nonlocal n_rows
-        schema: pa.Schema | None = None
-        for frame in parts:
-            part = frame.take(canonical_order(frame, key))
-            table = pa.Table.from_pandas(part, preserve_index=False).replace_schema_metadata(None)
-            here = storable_schema(table.schema)
-            schema = schema or here
-            if here != schema:
-                # Its hash is that of what is stored and read back: the types of the first part.
-                table = fitted(table, schema, path)
-                part = table.to_pandas()
-            hashes.append(content_sha256(part, key))
-            n_rows += len(part)
-            yield table
+    def ordered(frame: pd.DataFrame) -> pa.Table:
+        nonlocal n_rows, schema
+        part = frame.take(canonical_order(frame, key))
+        table = pa.Table.from_pandas(part, preserve_index=False).replace_schema_metadata(None)
+        here = storable_schema(table.schema)
+        schema = schema or here
+        if here != schema:
+            # Its hash is that of what is stored and read back: the types of the first part.
+            table = fitted(table, schema, path)
+            part = table.to_pandas()
+        hashes.append(content_sha256(part, key))
+        n_rows += len(part)
+        return table
 
-    # Parts may take minutes, so the lock is for the commit alone.
-    with delta.written(path, ordered()) as files:
+    # Parts may take minutes, so the lock is for the commit alone. `map` keeps none of them.
+    with delta.written(path, map(ordered, parts)) as files:
         said, sha256 = meta(), combined(hashes)
         own = {"sha256": sha256, "until": until, "n_rows": n_rows, "key": list(key)}
         with delta.locked(path.parent):

@@ -60,6 +60,16 @@ def auc(y: npt.ArrayLike, score: npt.ArrayLike) -> float:
     return float(metrics.roc_auc_score(labels, scores))
 
 
+def average_precision(y: npt.ArrayLike, score: npt.ArrayLike) -> float:
+    """Precision at each recall, weighted by the recall gained there; 0 to 1.
+
+    The base rate without skill. Labels 0 or 1 with at least one 1; scores as for `log_loss`.
+    """
+    from sklearn import metrics
+
+    return float(metrics.average_precision_score(*checked(y, score)))
+
+
 def summary(task: str, y: Array, score: Array, no_skill: Array) -> dict[str, float]:
     """Metrics of a hold-out by their names.
 

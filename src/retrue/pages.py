@@ -34,6 +34,8 @@ def canvas(problem: Problem) -> str:
 
 def verdict(problem: Problem, found: Verdict) -> str:
     """The gate's answer with its evidence."""
+    from retrue.gate_page import sections
+
     answer = "Promoted" if found.promoted else "Refused"
     return "\n\n".join(
         [
@@ -56,6 +58,7 @@ def verdict(problem: Problem, found: Verdict) -> str:
             ),
             f"A gain above 0 means the challenger is better; its lower bound must exceed "
             f"{problem.gate.min_gain:g}.",
+            *sections(problem, found),
         ]
     )
 

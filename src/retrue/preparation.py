@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -177,14 +178,16 @@ def _linked_parts(
     root: Path,
     released: frozenset[str],
 ) -> Iterator[pd.DataFrame]:
-    """Yield the main table's parts, checked, linked and checked again."""
+    """Parts of the main table, checked, linked and checked again, one of them in memory."""
     main, key = problem.data.main, list(problem.data.key)
     one = given.delivered.get(main)
     seen = None if one is not None else np.empty(0, np.uint64)
-    for part in ingestion.parts(problem, given, main):
+
+    def linked(part: pd.DataFrame) -> pd.DataFrame | None:
+        nonlocal seen
         frame = known_before({main: part}, problem, until)[main]
         if frame.empty and one is None:
-            continue
+            return None
         days = (
             ingestion.days_of(problem, main, frame)
             if one is None
@@ -195,13 +198,21 @@ def _linked_parts(
             check(problem, main, frame, root, days, path=path, released=released, earlier=seen)
         )
         if seen is not None and key:
-            seen = np.concatenate([seen, key_hashes(kept, key)])
+            # Two sorted runs after the first part: a stable sort merges them.
+            seen = np.sort(np.concatenate([seen, key_hashes(kept, key)]), kind="stable")
         if kept.empty and one is None:
-            continue
+            return None
         whole = link({**sides, main: kept}, problem, tally.matches).frame
         if problem.label.late:
             whole = labels.join(problem, whole, until)
-        yield tally.add(check(problem, "linked", whole, root, days, released=released))
+        return tally.add(check(problem, "linked", whole, root, days, released=released))
+
+    # `map` and `filter` hold no part while the next one is made, as the variable of a loop would.
+    return filter(_is_any, map(linked, ingestion.parts(problem, given, main)))
+
+
+def _is_any(frame: pd.DataFrame | None) -> TypeGuard[pd.DataFrame]:
+    return frame is not None
 
 
 def _insist_same(given: Ingested, ingested: SourcesRef) -> None:

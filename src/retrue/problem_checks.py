@@ -7,16 +7,12 @@ from datetime import date
 from retrue.config import Problem, Source
 from retrue.errors import ConfigError
 from retrue.labelling import label_expression
+from retrue.metric_table import deciding
 
 Loc = tuple[str | int, ...]
 Fault = tuple[Loc, str, str, str]
 
 _CRON_FIELDS = 5
-_METRICS = {
-    "binary": ("log_loss", "auc"),
-    "multiclass": ("log_loss",),
-    "regression": ("squared_error",),
-}
 
 
 def cross_checks(problem: Problem) -> Iterable[Fault]:
@@ -45,6 +41,7 @@ def cross_checks(problem: Problem) -> Iterable[Fault]:
     yield from _features(problem)
     yield from _processing(problem)
     yield from _spans(problem)
+    yield from _evidence(problem)
 
 
 def _source(loc: Loc, source: Source) -> Iterable[Fault]:
@@ -69,9 +66,9 @@ def _label(problem: Problem) -> Iterable[Fault]:
         yield loc, "label.late: true", f"{label_expression.LATE_LABEL} without it", "add late: true"
     if problem.label.late and not problem.data.key:
         yield ("label", "late"), "a data.key to join labels by", "none", "name the key's columns"
-    metric = problem.gate.metric
-    if metric not in _METRICS[problem.label.task]:
-        expected = f"{' or '.join(_METRICS[problem.label.task])} for {problem.label.task}"
+    metric, known = problem.gate.metric, deciding(problem.label.task)
+    if metric not in known:
+        expected = f"{' or '.join(known)} for {problem.label.task}"
         yield ("gate", "metric"), expected, metric, "name one of them"
 
 
@@ -143,6 +140,25 @@ def _spans(problem: Problem) -> Iterable[Fault]:
     if len(problem.drift.schedule.split()) != _CRON_FIELDS:
         found = repr(problem.drift.schedule)
         yield ("drift", "schedule"), "five cron fields", found, 'write it as "0 6 * * *"'
+
+
+def _evidence(problem: Problem) -> Iterable[Fault]:
+    if problem.training.calibration != "none" and problem.label.task == "regression":
+        loc: Loc = ("training", "calibration")
+        yield loc, "none for a regression", problem.training.calibration, "remove it"
+    canvas = problem.canvas
+    asked, given = canvas.cost_false_positive.unit, canvas.cost_false_negative.unit
+    if problem.label.task == "binary" and asked != given:
+        loc = ("canvas", "cost_false_negative", "unit")
+        yield loc, f"the unit of the other cost ({asked})", given, "say both in one unit"
+    seen: set[str] = set()
+    for i, one in enumerate(problem.gate.slices):
+        loc = ("gate", "slices", i, "column")
+        if one.column in seen:
+            yield loc, "each column once", f"{one.column} again", "remove one of the two"
+        if one.column == problem.data.time:
+            yield loc, "a column of categories", f"the time column {one.column}", "remove it"
+        seen.add(one.column)
 
 
 def _unknown(loc: Loc, name: str, known: list[str]) -> Fault:

@@ -179,6 +179,11 @@ def stop(name: str, timeout_s: float = 10.0, ask: signal.Signals = signal.SIGTER
     return graceful
 
 
+def memory_mb(pid: int) -> float:
+    """Resident memory of a process of ours that runs, in 10^6 bytes."""
+    return float(psutil.Process(pid).memory_info().rss) / 1e6
+
+
 def free_port(preferred: int | None = None) -> int:
     """A port of 127.0.0.1 nobody listens on: `preferred` when it is free, else any."""
     for port in ([preferred] if preferred else []) + [0]:

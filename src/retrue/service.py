@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from retrue import containers, ledger, probes, processes, proxy, slots, stack, tracking
 from retrue.engine import engine_or_reason
 from retrue.errors import DeployError
-from retrue.images import build_image, ensure_base_image
+from retrue.images import build_image, ensure_base_image, image_size_bytes
 from retrue.problems import all_problems
 from retrue.proxy_config import SLOTS
 from retrue.rollouts import roll_out
@@ -73,7 +73,13 @@ def previous_version(problem: str) -> int:
 
 
 def image_for(problem: Problem, model: ModelRef, target: str) -> str | None:
-    """Build the image of a version (seconds when only the model is new); None for a process."""
+    """Build the image of a version (seconds when only the model is new); None for a process.
+
+    Raises
+    ------
+    DeployError
+        No engine answers, the build fails, or the image is larger than `gate.max_image_mb`.
+    """
     if target != slots.CONTAINER:
         return None
     engine = engine_or_reason()
@@ -81,9 +87,18 @@ def image_for(problem: Problem, model: ModelRef, target: str) -> str | None:
         raise DeployError("a Docker engine", engine, problem.name, "start it and deploy again")
     try:
         base = ensure_base_image(engine, problem.serving.base_image)
-        return build_image(engine, model.bundle, model.version, base)
+        image = build_image(engine, model.bundle, model.version, base)
+        size_mb, limit_mb = image_size_bytes(engine, image) / 1e6, problem.gate.max_image_mb
     finally:
         engine.close()
+    if size_mb > limit_mb:
+        raise DeployError(
+            f"an image of at most {limit_mb:g} MB",
+            f"{size_mb:.0f} MB",
+            f"image of {problem.name} version {model.version}",
+            "use fewer or smaller trees or another base image, or raise gate.max_image_mb",
+        )
+    return image
 
 
 def bring_in(

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 MIN_TRAIN_ROWS = 500
 """With fewer, a tree of 31 leaves has under 16 rows a leaf; LightGBM's own minimum is 20."""
 
+MIN_CLASS_ROWS = 20
+"""Of each class of a binary label: fewer than one leaf must hold (LightGBM's min_data_in_leaf)."""
+
 N_BLOCKS = 200
 """Blocks of a hold-out without a time column: its rows are taken for independent."""
 
@@ -49,7 +52,8 @@ def needed_columns(problem: Problem) -> list[str]:
     features, label = problem.features, label_expression.columns(problem.label.expression)
     inputs = (*features.numeric, *features.categorical, *features.dates, *features.text)
     order = (problem.data.time,) if problem.data.time else problem.data.key
-    return list(dict.fromkeys((*order, *label, *inputs)))
+    slices = (one.column for one in problem.gate.slices)
+    return list(dict.fromkeys((*order, *label, *inputs, *slices)))
 
 
 def split(frame: pd.DataFrame, problem: Problem, until: date) -> Split:
@@ -91,6 +95,14 @@ def split(frame: pd.DataFrame, problem: Problem, until: date) -> Split:
             f"one value or class only in {len(values)} rows",
             f"{where}, label {problem.label.expression}",
             "check label.expression and the span",
+        )
+    rarest = int(min(values.sum(), len(values) - values.sum()))
+    if problem.label.task == "binary" and rarest < MIN_CLASS_ROWS:
+        raise TrainingError(
+            f"at least {MIN_CLASS_ROWS} training rows of each class",
+            f"{rarest} of {len(values)}",
+            f"{where}, label {problem.label.expression}",
+            "widen the span, or compare with another bound",
         )
     return Split(train, holdout, cut, classes)
 

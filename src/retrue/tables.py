@@ -88,15 +88,15 @@ def parts(problem: str, table: str, pin: TablePin) -> Iterator[pd.DataFrame]:
     """
     path = _batches(problem, table)
     names = [one["name"] for one in dict(delta.commits(path))[pin.version]["batches"].values()]
-    order = sorted(range(len(names)), key=names.__getitem__)
-    waiting: list[pa.Table] = []
-    for batch in delta.read_parts(path, pin.version, order=order):
-        if waiting and sum(map(len, waiting)) + len(batch) > PART_ROWS:
-            yield _frame(waiting)
-            waiting = []
-        waiting.append(batch)
-    if waiting:
-        yield _frame(waiting)
+    n_rows = delta.part_rows(path, pin.version)
+    group: list[int] = []
+    for position in sorted(range(len(names)), key=names.__getitem__):
+        if group and sum(n_rows[i] for i in group) + n_rows[position] > PART_ROWS:
+            yield _frame(delta.read_parts(path, pin.version, order=group))
+            group = []
+        group.append(position)
+    if group:
+        yield _frame(delta.read_parts(path, pin.version, order=group))
 
 
 def _batches(problem: str, table: str) -> Path:
@@ -113,6 +113,6 @@ def _arrow(frame: pd.DataFrame) -> pa.Table:
     return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
 
 
-def _frame(batches: list[pa.Table]) -> pd.DataFrame:
+def _frame(batches: Iterator[pa.Table]) -> pd.DataFrame:
     frame: pd.DataFrame = pa.concat_tables(batches).unify_dictionaries().to_pandas()
     return frame

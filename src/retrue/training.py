@@ -7,18 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrue import checkpoint, metrics
+from retrue import calibrators, checkpoint, metrics, splits
 from retrue.decision_costs import decision_costs
 from retrue.encoding_frame import categorical_columns, encode_frame, fit_features, matrix_columns
 from retrue.splits import Split, target
 
 if TYPE_CHECKING:
+    import lightgbm as lgb
     import pandas as pd
     from numpy.typing import NDArray
 
     from retrue.checkpoint import Checkpoint
     from retrue.config import Problem
+    from retrue.serving.calibration import Calibrator
     from retrue.serving.encoding import Feature
+
+# Of the blocks of the training part, the newest that a calibrator is fitted and tried on: a fifth.
+_CALIBRATION_SHARE = 0.2
+# So that a fifth is one block to fit on and one to try on.
+_MIN_BLOCKS = 10
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,8 @@ class Fitted:
     """Mean loss of the hold-out after each boosting round."""
     checkpoint: Checkpoint = field(repr=False)
     """Missing values and balance of the classes, before and after processing."""
+    calibrator: Calibrator | None = None
+    """What corrects the model's scores, where that helped on held-out time."""
 
 
 def fit(parts: Split, problem: Problem) -> Fitted:
@@ -48,15 +57,7 @@ def fit(parts: Split, problem: Problem) -> Fitted:
     y_train = target(parts.train, problem, parts.classes)
     y_holdout = target(parts.holdout, problem, parts.classes)
     weights = checkpoint.class_weights(y_train, problem.training.class_weights)
-    matrix = encode_frame(parts.train, features)
-    train_set = lgb.Dataset(
-        matrix,
-        y_train,
-        weight=weights,
-        feature_name=matrix_columns(features),
-        categorical_feature=categorical_columns(features),
-        free_raw_data=True,
-    )
+    train_set = _dataset(parts.train, y_train, features, weights)
     # Its labels are not LightGBM's business, which knows no class that training has not seen.
     holdout = train_set.create_valid(
         encode_frame(parts.holdout, features), np.maximum(y_holdout, 0)
@@ -80,7 +81,11 @@ def fit(parts: Split, problem: Problem) -> Fitted:
         feval=follow,
     )
     no_skill = _no_skill(y_train, len(parts.classes))
+    choice = _choose_calibrator(parts, problem)
+    score = calibrators.apply(choice.calibrator, score)
     found = metrics.summary(problem.label.task, y_holdout, score, no_skill)
+    if problem.training.calibration != "none" and np.isfinite(choice.before):
+        found |= {"calibration_loss_before": choice.before, "calibration_loss_after": choice.after}
     return Fitted(
         model_text=booster.model_to_string(),
         features=features,
@@ -101,7 +106,31 @@ def fit(parts: Split, problem: Problem) -> Fitted:
             task=problem.label.task,
             classes=parts.classes,
         ),
+        calibrator=choice.calibrator,
     )
+
+
+def twin_scores(
+    train: pd.DataFrame, rows: pd.DataFrame, problem: Problem, classes: tuple[str, ...]
+) -> NDArray[np.float64]:
+    """Scores of `rows` by a model of the problem's recipe fitted to `train`, which is then let go.
+
+    Returns
+    -------
+    ndarray of float64, shape (len(rows),) or (len(rows), len(classes))
+        Not calibrated.
+    """
+    import lightgbm as lgb
+
+    features = fit_features(train, problem.features, problem.processing)
+    y = target(train, problem, classes)
+    weights = checkpoint.class_weights(y, problem.training.class_weights)
+    booster = lgb.train(
+        _parameters(problem, len(classes)),
+        _dataset(train, y, features, weights),
+        problem.training.num_boost_round,
+    )
+    return np.asarray(booster.predict(encode_frame(rows, features)), dtype=np.float64)
 
 
 def loss_name(problem: Problem) -> str:
@@ -110,7 +139,7 @@ def loss_name(problem: Problem) -> str:
 
 
 def score(model_text: str, features: list[Feature], frame: pd.DataFrame) -> NDArray[np.float64]:
-    """Scores of each row.
+    """Scores of each row, as the model gives them: a bundle's calibrator comes after it.
 
     Returns
     -------
@@ -121,6 +150,45 @@ def score(model_text: str, features: list[Feature], frame: pd.DataFrame) -> NDAr
 
     booster = lgb.Booster(model_str=model_text)
     return np.asarray(booster.predict(encode_frame(frame, features)), dtype=np.float64)
+
+
+def _dataset(
+    frame: pd.DataFrame,
+    y: NDArray[np.float64],
+    features: list[Feature],
+    weights: NDArray[np.float64] | None,
+) -> lgb.Dataset:
+    import lightgbm as lgb
+
+    return lgb.Dataset(
+        encode_frame(frame, features),
+        y,
+        weight=weights,
+        feature_name=matrix_columns(features),
+        categorical_feature=categorical_columns(features),
+        free_raw_data=True,
+    )
+
+
+def _choose_calibrator(parts: Split, problem: Problem) -> calibrators.Choice:
+    """Fit anew without the newest fifth of the blocks; their halves fit and try calibrators."""
+    none = calibrators.Choice(None, np.nan, np.nan)
+    if problem.training.calibration == "none":
+        return none
+    block = splits.blocks(parts.train, problem)
+    names = np.unique(block)
+    if len(names) < _MIN_BLOCKS:
+        return none
+    n_late = int(np.ceil(_CALIBRATION_SHARE * len(names)))
+    late, later = block >= names[-n_late], block >= names[-(n_late // 2)]
+    early, rows = parts.train[~late], parts.train[late]
+    y = target(rows, problem, parts.classes)
+    seen = target(early, problem, parts.classes)
+    if len(np.unique(seen)) < max(2, len(parts.classes)):
+        return none
+    score = twin_scores(early, rows, problem, parts.classes)
+    tries = later[late]
+    return calibrators.choose(y[~tries], score[~tries], y[tries], score[tries])
 
 
 def _no_skill(y: NDArray[np.float64], n_classes: int) -> NDArray[np.float64]:

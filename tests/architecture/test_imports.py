@@ -21,7 +21,7 @@ HOMES = {
     "psutil": {"processes"},
     "python_calamine": {"sources.workbooks"},
     "rich": {"story", "terminal"},
-    "sklearn": {"metrics", "exploration.importance"},
+    "sklearn": {"metrics", "calibrators", "exploration.importance"},
     "sqlalchemy": {
         "sources.sql_source",
         *(f"ledger.{name}" for name in ("store", "leases", "checks", "retrainings", "deployments")),

@@ -58,6 +58,8 @@ def write_config(root: Path, name: str, port: int, **serving: Any) -> Path:
         "holdout_days": 7,
         "num_boost_round": 10,
         "num_threads": 1,
+        # So few rounds must be large steps, else the scores stay too near the middle to be let in.
+        "params": {"learning_rate": 0.3},
     }
     tree["gate"]["resamples"] = 100
     tree["serving"] = {"port": port, "target": "process", **serving}

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from retrue import base_image, images, slots
+from retrue import base_image, images, service, slots
 from retrue.base_contents import USER_ID
-from retrue.config import Problem
+from retrue.config import Gate, Problem
 from retrue.containers import home_hash, remove_containers, stop_container
 from retrue.engine import engine_or_reason
 from retrue.errors import DeployError
 from retrue.probes import check_golden
-from retrue.refs import BundleRef, ServingRef
+from retrue.refs import BundleRef, ModelRef, ServingRef
 from retrue.runtime_layer import runtime_layer
 from tests.integration.tiny_service import NAME
 
@@ -193,6 +193,17 @@ def test_a_build_that_exceeds_its_deadline_gets_no_tag(
         for tag in found.tags
         if tag.split(":")[1].startswith("99-")
     ]
+
+
+def test_an_image_above_the_gates_limit_is_never_switched_in(
+    problem: Problem, bundles: Bundles, docker_engine: "Engine"
+) -> None:
+    model = ModelRef(problem=NAME, version=7, run_id="x", bundle=bundles[0])
+    small = problem.model_copy(update={"gate": Gate(max_image_mb=10)})
+    with pytest.raises(DeployError, match=r"an image of at most 10 MB, found \d+ MB"):
+        service.image_for(small, model, slots.CONTAINER)
+    assert service.image_for(problem, model, slots.CONTAINER)
+    assert service.image_for(small, model, slots.PROCESS) is None
 
 
 def test_a_registry_that_fails_is_asked_once(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from retrue.config import Source
 from retrue.errors import DataError
 from retrue.problems import load_problem
-from retrue.sources.acquisition import column_kinds, read_source, read_sources
+from retrue.sources.acquisition import column_kinds, deliveries, read_source, read_sources
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Small
@@ -230,3 +230,27 @@ def test_any_bytes_are_read_or_refused(
     except DataError as error:
         message = str(error)
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "rows"),
+    [
+        ("t.csv", "a,b\n1,x\n2,y\n", [2, 3]),
+        ("t.csv", 'a,b\n1,"x"\n2,"y"\n', [2, 3]),
+        ("t.csv", "a,b\n\n1,x\n\n\n2,y\n", [3, 6]),
+        ("t.csv", 'a,b\n1,"x\nx"\n2,y\n', [2, 4]),
+        ("t.csv", "a,b\r\n1,x\r\n2,y\r\n", [2, 3]),
+        ("t.csv", "a,b\r1,x\r2,y\r", [2, 3]),
+        ("t.jsonl", '{"a": 1}\n{"a": 2}\n', [1, 2]),
+        ("t.jsonl", '{"a": 1}\n\n{"a": 2}', [1, 3]),
+    ],
+)
+def test_a_rows_label_tells_its_row_in_the_file(
+    tmp_path: Path, name: str, content: str, rows: list[int]
+) -> None:
+    (tmp_path / name).write_bytes(content.encode())
+
+    (delivery,) = deliveries("t", Source(path=name), tmp_path, {})
+
+    assert (delivery.frame.index + 2).tolist() == rows
+    assert delivery.frame["a"].tolist() == [1, 2]

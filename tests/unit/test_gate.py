@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from retrue import gate, metrics
 from retrue.config import Gate
+from retrue.evidence import resampling
+from retrue.evidence.figures import deciding_values
 from retrue.gate import Verdict
 from retrue.metrics import Array
 
@@ -76,13 +78,9 @@ def test_the_order_of_rows_changes_no_bit(metric: str, seed: int) -> None:
 @METRICS
 def test_resamples_agree_with_the_metric_on_rows_repeated_by_day(metric: str) -> None:
     y, score, _, days = sample(3, 150, 6)
-    counts = np.random.default_rng(0).multinomial(6, [1 / 6] * 6, size=10).astype(float)
-    day = days.astype(np.intp)
-    if metric == "auc":
-        found = gate._aucs(y, np.round(score, 2), day, counts)
-    else:
-        found = gate._means(metrics.row_log_loss(y, np.round(score, 2)), day, counts)
-    for row, value in zip(counts, found, strict=True):
+    draws = resampling.draw(days, 10, 0)
+    found = deciding_values(metric, y, np.round(score, 2), draws)
+    for row, value in zip(draws.counts, found, strict=True):
         times = row[days.astype(int)].astype(int)
         repeated = [np.repeat(x, times) for x in (y, np.round(score, 2))]
         assert value == pytest.approx(getattr(metrics, metric)(*repeated))

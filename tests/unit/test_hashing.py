@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrue.errors import DataError
-from retrue.hashing import content_sha256
+from retrue.hashing import canonical_order, content_sha256
 
 FRAME = pd.DataFrame(
     {
@@ -111,6 +111,20 @@ def test_any_order_of_rows_has_one_hash_even_where_keys_tie(
     random.shuffle(shuffled)
 
     assert content_sha256(frame.iloc[shuffled], ["k"]) == content_sha256(frame, ["k"])
+
+
+wide = st.integers(-(2**63), 2**63 - 1)
+narrow = st.integers(-3, 3)
+
+
+@given(st.lists(st.tuples(narrow, wide, narrow, narrow, st.booleans()), max_size=30))
+def test_keys_that_are_packed_sort_as_they_would_apart(keys: list[tuple[int | bool, ...]]) -> None:
+    columns = [np.array(c, np.int64) for c in zip(*keys, strict=True)] or [np.empty(0, np.int64)]
+    frame = pd.DataFrame({str(i): column for i, column in enumerate(columns)})
+
+    order = canonical_order(frame, list(frame.columns))
+
+    assert [keys[i] for i in order] == sorted(keys)
 
 
 def test_a_third_of_a_million_rows_take_well_under_a_second() -> None:

@@ -1,12 +1,19 @@
 """Source tables: pinned once each, batches in order of their names, hashes without order."""
 
+import weakref
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from retrue import lake, tables
+from retrue import delta, lake, tables
+
+T = TypeVar("T")
 
 
 @pytest.fixture(autouse=True)
@@ -75,3 +82,23 @@ def test_a_version_in_parts_is_found_again_and_verifies(monkeypatch: pytest.Monk
 def test_a_version_of_one_part_is_what_it_is_whole() -> None:
     whole = lake.write_version("p", batch(0), ["id"], "2024-01-01")
     assert lake.write_parts("p", iter([batch(0)]), ["id"], "2024-01-01", dict) == whole
+
+
+def test_one_part_at_a_time_is_in_memory(tmp_path: Path) -> None:
+    made: list[weakref.ref[object]] = []
+    alive: list[int] = []
+
+    def noted(make: Callable[[int], T], number: int) -> T:
+        alive.append(sum(one() is not None for one in made))
+        part = make(number)
+        made.append(weakref.ref(part))
+        return part
+
+    numbers = range(0, 50, 5)
+    frames = map(partial(noted, batch), numbers)
+    lake.write_parts("p", frames, ["id"], "2024-01-01", dict)
+    arrow = map(partial(noted, lambda n: pa.table({"id": [n]})), numbers)
+    with delta.written(tmp_path / "t", arrow):
+        pass
+
+    assert alive == [0] * 20

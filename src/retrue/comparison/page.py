@@ -12,14 +12,14 @@ from retrue.files import write_atomically
 from retrue.home import lake_dir
 from retrue.html_page import code, document, not_measured, table, tiles
 from retrue.model_card.charts import curves_chart, figure
-from retrue.model_card.evidence import MEANING
+from retrue.model_card.evidence import meaning
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from retrue.comparison import Compared, Comparison, Side
     from retrue.comparison.newest import OnNewest, Scored
-    from retrue.gate import Interval
+    from retrue.verdicts import Interval
 
 _MAX_FEATURES = 15
 _MAX_METRICS = 4
@@ -229,7 +229,7 @@ def _own_point(one: Side, name: str) -> Point:
 
 
 def _meaning(name: str) -> str:
-    return f' <small class="muted">{MEANING[name]}</small>' if name in MEANING else ""
+    return f' <small class="muted">{safe(meaning(name))}</small>'
 
 
 def _interval(found: Interval | None, form: str) -> str:

@@ -3,11 +3,13 @@
 import argparse
 import asyncio
 import gc
+import os
 import re
 import secrets
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.check:
             self_check(bundle)
         else:
-            _check_in_child(bundle)
+            if options.probe:
+                _end_with_stdin()
+            else:
+                _check_in_child(bundle)
             _serve(bundle, options)
     except RetrueError as error:
         sys.stderr.write(f"retrue.serving: {error}\n")
@@ -49,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bundle", type=Path, required=True, metavar="DIR")
     parser.add_argument("--sha256", required=True, help="of the bundle's manifest.json")
     parser.add_argument("--check", action="store_true", help="check the bundle, do not serve")
+    parser.add_argument("--probe", action="store_true", help="end when standard input closes")
     parser.add_argument("--model-version", type=int, default=0)
     parser.add_argument("--log-dir", type=Path, default=Path("."), help="of the prediction log")
     parser.add_argument("--host", default="127.0.0.1")
@@ -61,6 +67,19 @@ def _nonce(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text):  # it becomes part of a file's name
         raise argparse.ArgumentTypeError("1-64 letters, digits, - or _ wanted")
     return text
+
+
+def _end_with_stdin() -> None:
+    """End with whoever started this server, however that one ends: a probe is nobody's service.
+
+    It loads without a child first, since it is itself the child that may die of a damaged text.
+    """
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os._exit(0)
+
+    threading.Thread(target=wait, name="stdin", daemon=True).start()
 
 
 def _check_in_child(bundle: Bundle) -> None:

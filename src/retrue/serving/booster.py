@@ -8,6 +8,7 @@ from pathlib import Path
 
 from retrue.errors import BundleError
 from retrue.serving.bundle import Bundle
+from retrue.serving.calibration import calibrate
 from retrue.serving.encoding import encode, n_columns
 
 # C_API_DTYPE_FLOAT64, C_API_PREDICT_NORMAL and row-major, from LightGBM's c_api.h.
@@ -161,6 +162,7 @@ def self_check(bundle: Bundle) -> Booster:
     n_classes = len(bundle.signature.classes) or 1
     booster = Booster(bundle.model, n_columns(features), n_classes)
     scores = booster.predict(encode(bundle.golden.rows, features))
+    scores = calibrate(scores, bundle.signature.calibration)
     for number, (found, expected) in enumerate(zip(scores, bundle.golden.scores, strict=True)):
         if found != expected:
             raise _refused(f"golden score {expected!r} for row {number}", repr(found))

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from retrue.errors import BundleError
+from retrue.serving.calibration import Calibrator
 from retrue.serving.encoding import Feature, Scalar
 
 MANIFEST = "manifest.json"
@@ -52,6 +53,7 @@ class Signature(msgspec.Struct, frozen=True):
     label: str
     task: Literal["binary", "multiclass", "regression"] = "binary"
     classes: list[str] = []
+    calibration: Calibrator | None = None
 
 
 class Golden(msgspec.Struct, frozen=True):
@@ -130,6 +132,13 @@ def _check_signature(signature: Signature, manifest: Manifest, file: Path) -> No
     names = [feature["name"] for feature in signature.features]
     if len(set(names)) != len(names):
         raise _damaged(file, "each feature once", "a feature named twice")
+    calibration = signature.calibration
+    if calibration is not None and signature.task != "binary":
+        if len(calibration.offsets) != len(signature.classes) or signature.task == "regression":
+            expected = f"a calibrator for a {signature.task} of {len(signature.classes)} classes"
+            raise _damaged(file, expected, calibration.kind)
+    elif calibration is not None and calibration.kind == "softmax":
+        raise _damaged(file, "a calibrator for one probability", calibration.kind)
     for feature in signature.features:
         categories = feature.get("categories", [])
         if len(set(categories)) != len(categories):

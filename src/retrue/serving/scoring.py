@@ -11,6 +11,7 @@ import msgspec
 
 from retrue.serving.booster import Booster
 from retrue.serving.bundle import Bundle
+from retrue.serving.calibration import calibrate
 from retrue.serving.encoding import Plan, Row, Scalar, encode_values, plan, select_values
 from retrue.serving.parsing import parse_rows
 from retrue.serving.predictions import Record
@@ -47,6 +48,7 @@ class Scorer:
         rows = parse_rows(content)
         values = select_values(rows, self._plan)
         scores = self._booster.predict(encode_values(values, self._plan))
+        scores = calibrate(scores, self._signature.calibration)
         logged, decisions = self._decide(scores)
         ids: list[str | None] = [None] * len(scores)
         records: list[Record] = []

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,12 +42,17 @@ class Sources:
     where: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
+Located = tuple[pa.Table, Sequence[int]]
+"""A table, and the row of the file in which each of its rows begins."""
+
+
 @dataclass(frozen=True)
 class Delivery:
     """One delivery of a source.
 
     `sha256` is that of the bytes as delivered, for SQL and served rows of their content;
-    `where` names it in errors; `path` is None for what is no file of this machine.
+    `where` names it in errors; `path` is None for what is no file of this machine. A row's label
+    is its row in the file less 2, so that the first one below a header is 0.
     """
 
     table: str
@@ -111,11 +116,11 @@ def read_source(
         kind.
     """
     if source.folder is None:
-        table, file = _single(name, source, root, kinds, problem)
+        (table, _), file = _single(name, source, root, kinds, problem)
         return _frame(table), dataclasses.replace(file, data=b"")
     folder = _folder(source, root)
     tables, digests = [], []
-    for file, table in _batches(name, source, root, kinds, frozenset()):
+    for file, (table, _) in _batches(name, source, root, kinds, frozenset()):
         tables.append(table)
         digests.append(file.sha256)
     if not tables:
@@ -154,16 +159,16 @@ def deliveries(
         As `read_source`, when the delivery at fault comes up.
     """
     if source.folder is None:
-        table, file = _single(name, source, root, kinds, problem)
-        yield Delivery(name, _frame(table), file.sha256, file.where, file.path)
+        found, file = _single(name, source, root, kinds, problem)
+        yield Delivery(name, _labelled(*found), file.sha256, file.where, file.path)
         return
-    for file, table in _batches(name, source, root, kinds, frozenset(known)):
-        yield Delivery(name, _frame(table), file.sha256, file.where, file.path)
+    for file, found in _batches(name, source, root, kinds, frozenset(known)):
+        yield Delivery(name, _labelled(*found), file.sha256, file.where, file.path)
 
 
 def _single(
     name: str, source: Source, root: Path, kinds: Mapping[str, Kind], problem: str
-) -> tuple[pa.Table, SourceFile]:
+) -> tuple[Located, SourceFile]:
     if source.served or source.query is not None:
         if source.served:
             parsed = _served(name, problem)
@@ -173,37 +178,46 @@ def _single(
             parsed = parse_sql(name, source, root)
         table = typed_table(parsed, kinds)
         digest = content_sha256(_frame(table), [])
-        return table, SourceFile(name, parsed.where, None, digest)
+        return (table, parsed.file_rows), SourceFile(name, parsed.where, None, digest)
     if source.url is not None:
         from retrue.sources.remote_source import fetch
 
         file = fetch(name, source)
     else:
         file = read_file(source_path(name, source, root), source.max_mb)
-    return typed_table(parse_file(file, source, kinds), kinds), file
+    return _typed(file, source, kinds), file
 
 
 def _served(name: str, problem: str) -> Parsed:
     from retrue.labelling.served_rows import served_rows
 
     table = pa.Table.from_pandas(served_rows(problem), preserve_index=False)
-    return Parsed(table, f"source {name} (served rows of {problem})", lambda index: index + 1)
+    return Parsed(table, f"source {name} (served rows of {problem})", range(1, table.num_rows + 1))
 
 
 def _batches(
     name: str, source: Source, root: Path, kinds: Mapping[str, Kind], known: frozenset[str]
-) -> Iterator[tuple[SourceFile, pa.Table]]:
+) -> Iterator[tuple[SourceFile, Located]]:
     seen = set(known)
     folder = _folder(source, root)
     for path in batch_files(folder, f"source {name} ({folder})"):
         file = read_file(path, source.max_mb)
         if file.sha256 not in seen:
             seen.add(file.sha256)
-            yield file, typed_table(parse_file(file, source, kinds), kinds)
+            yield file, _typed(file, source, kinds)
 
 
 def _folder(source: Source, root: Path) -> Path:
     return (root / (source.folder or "")).absolute()
+
+
+def _typed(file: SourceFile, source: Source, kinds: Mapping[str, Kind]) -> Located:
+    parsed = parse_file(file, source, kinds)
+    return typed_table(parsed, kinds), parsed.file_rows
+
+
+def _labelled(table: pa.Table, file_rows: Sequence[int]) -> pd.DataFrame:
+    return _frame(table).set_axis(pd.Index(file_rows) - 2)
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:

@@ -49,7 +49,7 @@ def parse_csv(text: CsvText, kinds: Mapping[str, Kind]) -> Parsed:
             or _ragged(text, parse)
             or DataError("a CSV table", " ".join(str(error).split()), text.where, DELIVER_AGAIN)
         ) from error
-    return Parsed(table, text.where, text.file_row, "row 1")
+    return Parsed(table, text.where, text.file_rows(table.num_rows), "row 1")
 
 
 def _long(text: CsvText) -> DataError | None:

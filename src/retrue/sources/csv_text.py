@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -48,6 +48,13 @@ class CsvText:
         """Row of the file where data row `index` (from 0) starts."""
         with _any_length(len(self.data)):
             return next((row for row, _ in islice(self.rows(), index + 1, None)), 1)
+
+    def file_rows(self, n_rows: int) -> Sequence[int]:
+        """Rows of the file where the `n_rows` data rows start."""
+        if self.data.count(b"\n") == n_rows + 1:  # no blank line, and no line end in quotes
+            return range(2, n_rows + 2)
+        with _any_length(len(self.data)):
+            return [row for row, _ in self.rows()][1:]
 
     def long_field(self) -> str | None:
         """Place of the first field beyond `FIELD_CHARS`; None when all are shorter."""

@@ -1,8 +1,7 @@
 """JSON lines to an Arrow table; what does not fit is found again line by line, to name it."""
 
 import json
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -42,7 +41,7 @@ def parse_json_lines(where: str, data: bytes, encoding: str, kinds: Mapping[str,
     if empty:
         seen = {key for _, row in _objects(text) for key in row}
         table = table.drop_columns(sorted(empty - seen))
-    return Parsed(table, where, lambda index: _file_row(text, index), "keys")
+    return Parsed(table, where, _file_rows(text, table.num_rows), "keys")
 
 
 def _reread(where: str, text: bytes, as_text: set[str], error: Exception) -> pa.Table:
@@ -92,9 +91,11 @@ def _objects(text: bytes) -> Iterator[tuple[int, Any]]:
             yield row, json.loads(line)
 
 
-def _file_row(text: bytes, index: int) -> int:
-    rows = (row for row, line in enumerate(text.splitlines(), start=1) if line.strip())
-    return next(islice(rows, index, None), 1)
+def _file_rows(text: bytes, n_rows: int) -> Sequence[int]:
+    lines = text.splitlines()
+    if len(lines) == n_rows:
+        return range(1, n_rows + 1)
+    return [row for row, line in enumerate(lines, start=1) if line.strip()]
 
 
 def _checked(where: str, text: bytes) -> Iterator[tuple[int, dict[str, Any]]]:

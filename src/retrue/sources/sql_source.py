@@ -65,7 +65,7 @@ def parse_sql(name: str, source: Source, root: Path) -> Parsed:
         raise DataError("the rows of the query", found, where, "correct URL or query") from None
     finally:
         engine.dispose()
-    return Parsed(table, where, lambda index: index + 1)
+    return Parsed(table, where, range(1, table.num_rows + 1))
 
 
 def _shown(url: Any) -> str:

@@ -1,7 +1,7 @@
 """Columns of any format as the four kinds of the house: whole, number, text, time."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -25,17 +25,18 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d(:?\d\d){0,2}(\.\d+)?(Z|[-+]\d\d:?\
 
 @dataclass(frozen=True)
 class Parsed:
-    """A table as its format gives it, and how to find a data row (from 0) in the file."""
+    """A table as its format gives it, and where its data rows stand in the file."""
 
     table: pa.Table
     where: str
-    file_row: Callable[[int], int]
+    file_rows: Sequence[int]
+    """Row of the file, from 1, in which each data row begins."""
     header: str = "columns"
     """Where in the file the names stand."""
 
     def place(self, column: str, index: int | None = None) -> str:
         """`file row N column C`, without the row when it is the column as a whole."""
-        row = "" if index is None else f" row {self.file_row(index)}"
+        row = "" if index is None else f" row {self.file_rows[index]}"
         return f"{self.where}{row} column {column}"
 
 

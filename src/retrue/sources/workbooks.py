@@ -66,7 +66,7 @@ def parse_workbook(
     numbers = [number for number, _ in rows]
     parsed = parse_csv(CsvText(where, buffer.getvalue().encode()), kinds)
     # The text has no blank rows; the sheet may.
-    return Parsed(parsed.table, where, lambda i: numbers[i + 1], f"row {numbers[0]}")
+    return Parsed(parsed.table, where, numbers[1:], f"row {numbers[0]}")
 
 
 def _insist_on_names(rows: list[tuple[int, list[Any]]], used: list[int], where: str) -> None:
