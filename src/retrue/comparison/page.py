@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _MAX_FEATURES = 15
 _MAX_METRICS = 4
-"""The first ones decide; the cards have them all."""
+"""That are drawn, and told of what was judged; the first ones decide."""
 
 
 def write_page(found: Compared) -> Path:
@@ -92,7 +92,7 @@ def _newest(told: Comparison) -> str:
         f"<div><h3>{safe(name)}{_meaning(name)}</h3>"
         + scrolled(versions_chart(_points(newest, name, told.serving), name, "not fair"))
         + "</div>"
-        for name in names
+        for name in names[:_MAX_METRICS]
     )
     parts.append(f'<div class="beside">{charts}</div>')
     header = ("version", *names, f"gain over v{newest.base}" if newest.base else "gain", "")

@@ -177,7 +177,7 @@ def _metric_row(one: Figure) -> list[str]:
         _said(one.theirs, one.their_interval),
         figure(one.no_skill, ".4f"),
         pair_chart(ours, theirs, f"{one.name}: this version above, champion below") if ours else "",
-        f'<span class="whole">{safe(meaning(one.name))}</span>',
+        safe(meaning(one.name)),
     ]
 
 
