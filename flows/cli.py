@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows import data_commands, evidence_commands, init_command, labels_commands
+from flows import (
+    approval_commands,
+    data_commands,
+    evidence_commands,
+    init_command,
+    labels_commands,
+)
 from retrue import expectations_process, openmp, stack
+from retrue.approval_answers import Rejected
 from retrue.errors import RetrueError
 from retrue.home import home
 from retrue.problems import all_problems, load_problem
@@ -31,6 +38,9 @@ app = typer.Typer(
 app.command()(init_command.init)
 app.add_typer(data_commands.app, name="data")
 app.add_typer(labels_commands.app, name="labels")
+app.command()(approval_commands.approvals)
+app.command()(approval_commands.approve)
+app.command()(approval_commands.reject)
 app.command()(evidence_commands.lineage)
 app.command()(evidence_commands.compare)
 app.command()(evidence_commands.card)
@@ -46,6 +56,12 @@ Until = Annotated[
     typer.Option(formats=["%Y-%m-%d"], help="Use only what was known before this day (UTC)."),
 ]
 Version = Annotated[int | None, typer.Option(min=1, help="Model version in the registry.")]
+Search = Annotated[
+    bool,
+    typer.Option(
+        "--search", help="Look for a better recipe first, within the configuration's `search`."
+    ),
+]
 Reason = Annotated[str, typer.Option(help="Why; kept in the ledger.")]
 
 
@@ -79,13 +95,13 @@ def status(json_: Json = False) -> None:
 
 
 @app.command()
-def train(name: Name, until: Until = None, json_: Json = False) -> None:
+def train(name: Name, until: Until = None, search: Search = False, json_: Json = False) -> None:
     """Make a data version, fit, evaluate and register a model version."""
     expectations_process.start()  # its imports pass beside Prefect's
     _connect(name)
     from flows.training import train as flow
 
-    _show(flow(name, _day(until)), json_)
+    _show(flow(name, _day(until), search), json_)
 
 
 @app.command()
@@ -96,7 +112,7 @@ def deploy(
     _connect(name)
     from flows.deployment import deploy as flow
 
-    _show(flow(name, version, reason), json_)
+    _show(_let_through(flow(name, version, reason)), json_)
 
 
 @app.command()
@@ -105,6 +121,7 @@ def retrain(
     until: Until = None,
     key: Annotated[str, typer.Option(help="Work with the same key is done once.")] = "",
     reason: Reason = "asked for by hand",
+    search: Search = False,
     json_: Json = False,
 ) -> None:
     """Train on the newest data and deploy the result if it beats the champion."""
@@ -112,7 +129,7 @@ def retrain(
     _connect(name)
     from flows.retraining import retrain as flow
 
-    _show(flow(name, _day(until), key, reason), json_)
+    _show(flow(name, _day(until), key, reason, search), json_)
 
 
 @app.command()
@@ -132,7 +149,30 @@ def rollback(
     _connect(name)
     from flows.rollback import rollback as flow
 
-    _show(flow(name, version, reason), json_)
+    _show(_let_through(flow(name, version, reason)), json_)
+
+
+@app.command()
+def explain(
+    name: Name,
+    version: Version = None,
+    prediction: Annotated[str, typer.Option(help="Id of a logged prediction.")] = "",
+    row: Annotated[str, typer.Option(help="A row: a JSON object, or a file with one.")] = "",
+    json_: Json = False,
+) -> None:
+    """Explain a model version, and a prediction or a row by it; write the page."""
+    if prediction and row:
+        raise typer.BadParameter("give --prediction or --row, not both")
+    _connect(name)
+    from flows.explanation import explain as flow
+
+    found = flow(name, version, prediction, row)
+    if json_:
+        _show(found, json_)
+    else:
+        from retrue.interpretation.explained_text import tell
+
+        tell(found)
 
 
 @app.command()
@@ -175,6 +215,13 @@ def _connect(name: str) -> None:
 
 def _is_told_elsewhere(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.ERROR and record.name.startswith("prefect.")
+
+
+def _let_through(found: Any) -> Any:
+    """What serves now; a rejection by a person is a refusal to whoever asked."""
+    if isinstance(found, Rejected):
+        raise found.error()
+    return found
 
 
 def _day(moment: datetime | None) -> date | None:

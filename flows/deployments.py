@@ -13,6 +13,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from flows.deployment import deploy
 from flows.drift_check import drift_check
+from flows.explanation import explain
 from flows.retraining import retrain
 from flows.rollback import rollback
 from flows.training import train
@@ -20,7 +21,7 @@ from retrue.config import Problem
 from retrue.events import DRIFT_DETECTED, RETRAIN_REQUESTED, resource_id
 from retrue.problems import all_problems
 
-FLOWS = (train, deploy, retrain, drift_check, rollback)
+FLOWS = (train, deploy, retrain, drift_check, rollback, explain)
 
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 """For tidiness: two retrainings side by side are kept apart by the ledger, not by this."""

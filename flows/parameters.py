@@ -65,11 +65,32 @@ FormerVersion = Annotated[
         description="Version in the MLflow registry. Empty: the one that served before",
     ),
 ]
+Search = Annotated[
+    bool,
+    _form(
+        title="Search",
+        description="Look for a better recipe first, within the configuration's `search`",
+    ),
+]
 Key = Annotated[
     str,
     _form(
         title="Trigger key",
         description="Work with the same key is done once, however often asked for. Empty: this run",
+    ),
+]
+PredictionId = Annotated[
+    str,
+    _form(
+        title="Prediction",
+        description="Id of a logged prediction to explain, as the service answered it. Empty: none",
+    ),
+]
+RowJson = Annotated[
+    str,
+    _form(
+        title="Row",
+        description="A row to explain, a JSON object of the features, or a file. Empty: none",
     ),
 ]
 Reason = Annotated[

@@ -6,8 +6,9 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from flows.deployment import deploy
-from flows.parameters import Key, ProblemName, Reason, RetrainUntil, run_name
+from flows.parameters import Key, ProblemName, Reason, RetrainUntil, Search, run_name
 from flows.training import Trained, train
+from retrue.approval_answers import Rejected
 from retrue.monitoring import why_not
 from retrue.problems import load_problem
 from tasks import data, monitoring
@@ -20,11 +21,13 @@ def retrain(
     until: RetrainUntil = None,
     trigger_key: Key = "",
     reason: Reason = "asked for by hand",
+    search: Search = False,
 ) -> Trained | State[dict[str, str]]:
     """Train on the newest data and deploy the result if it beats the champion.
 
     Drift events start it, the Prefect UI and `retrue retrain` too. One retraining of a problem runs
-    at a time, and one for each trigger key ever. Empty `until`: all the data there is.
+    at a time, and one for each trigger key ever. Empty `until`: all the data there is. A person who
+    is asked may reject a version that the gate let pass; the champion then goes on.
     """
     config = load_problem(problem)
     claim = monitoring.claim_retraining(problem, trigger_key or f"run:{flow_run.id}")
@@ -32,12 +35,17 @@ def retrain(
         why = why_not(claim)
         return Completed(name="Skipped", message=why, data={"outcome": "skipped", "reason": why})
     try:
-        trained = train(problem, until or data.day_after_newest(config))
-        if trained.verdict.promoted:
-            deploy(problem, trained.model.version, reason)
+        with monitoring.beating(claim):
+            trained = train(problem, until or data.day_after_newest(config), search)
+            if trained.verdict.promoted:
+                served = deploy(problem, trained.model.version, reason)
+                if isinstance(served, Rejected):
+                    trained = trained.model_copy(update={"rejected": served})
     except BaseException as error:
         why = str(error) or type(error).__name__
         monitoring.finish_retraining(claim, "failed", {"asked": reason, "reason": why})
         raise
     monitoring.finish_retraining(claim, trained.outcome, {"asked": reason, **trained.facts()})
+    if trained.rejected:
+        return Completed(name="Rejected", message=trained.rejected.message, data=trained)
     return Completed(message=f"{trained.outcome}: {trained.verdict.reason}", data=trained)

@@ -1,18 +1,22 @@
 """The rollback flow: the version that served before, through the same door as any other."""
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 
-from flows.deployment import deploy
+from flows.deployment import deploy, rejection_state
 from flows.parameters import FormerVersion, ProblemName, Reason, run_name
+from retrue.approval_answers import Rejected
 from retrue.refs import ServingRef
 from tasks import service
 
 
-@flow(name="rollback", flow_run_name=run_name)
+# Kept, since the server may answer with its own copy of the last state, which has no data.
+@flow(name="rollback", flow_run_name=run_name, persist_result=True, result_serializer="json")
 def rollback(
     problem: ProblemName = "flights",
     version: FormerVersion = None,
     reason: Reason = "asked for by hand",
-) -> ServingRef:
+) -> ServingRef | State[Rejected]:
     """Serve the version that served before (or the one named) again."""
-    return deploy(problem, version or service.previous_version(problem), f"rollback: {reason}")
+    found = deploy(problem, version or service.previous_version(problem), f"rollback: {reason}")
+    return rejection_state(found) if isinstance(found, Rejected) else found

@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import get_run_logger, task
 from prefect.cache_policies import INPUTS, NO_CACHE, TASK_SOURCE
 
-from retrue import bundles, checkpoint, experiment, model_card, pages, provenance, service
+from retrue import bundles, checkpoint, experiment, model_card, pages, provenance
 from retrue.config import Problem
 from retrue.gate import Verdict
 from retrue.refs import BundleRef, DataRef, ModelRef
@@ -40,8 +40,7 @@ def register(
     problem: Problem, data: DataRef, bundle: BundleRef, verdict: Verdict, flow_run_id: str
 ) -> ModelRef:
     """Log the run to MLflow and register its version, each once however often it is called."""
-    rival = service.rival(problem.name, bundle)
-    return experiment.register(problem, data, bundle, verdict, flow_run_id, rival, Path.cwd())
+    return experiment.register(problem, data, bundle, verdict, flow_run_id, Path.cwd())
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=is_transient)

@@ -1,5 +1,6 @@
 """Prefect tasks of the loop: collect, compare, decide, announce, and the claim on a retraining."""
 
+from contextlib import AbstractContextManager
 from datetime import date
 from typing import Any, Literal
 
@@ -65,9 +66,17 @@ def claim_retraining(problem: str, trigger_key: str) -> Claim:
     return claim
 
 
+def beating(claim: Claim) -> AbstractContextManager[None]:
+    """Keep the claim alive during the block, hours of waiting for a person included."""
+    mine = claim.retraining
+    return ledger.beating(ledger.connect(), "retraining", mine.id, mine.token)
+
+
 @task(cache_policy=NO_CACHE)
 def finish_retraining(
-    claim: Claim, status: Literal["promoted", "refused", "failed"], details: dict[str, Any]
+    claim: Claim,
+    status: Literal["promoted", "refused", "rejected", "failed"],
+    details: dict[str, Any],
 ) -> None:
     """Write the outcome to the ledger."""
     monitoring.finish_retraining(ledger.connect(), claim, status, details)

@@ -3,7 +3,7 @@
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from retrue import ledger, pages, service, slots, tracking
+from retrue import ledger, pages, service, slots
 from retrue.config import Problem
 from retrue.ledger import Deployment
 from retrue.refs import ModelRef, ServingRef
@@ -14,7 +14,7 @@ from tasks.retries import is_transient
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=is_transient)
 def find_model(problem: str, version: int | None) -> ModelRef:
     """Find a registered version and its bundle."""
-    return tracking.find(problem, version)
+    return service.find_model(problem, version)
 
 
 @task(cache_policy=NO_CACHE)

@@ -5,6 +5,11 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no fault of the code; `timeout` of pytest ends what hangs.
+settings.register_profile("retrue", deadline=None)
+settings.load_profile("retrue")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -40,7 +40,7 @@ def write_bundle(
     data: DataRef,
     fitted: Fitted,
     reference: pd.DataFrame,
-    provenance: Mapping[str, str],
+    provenance: Mapping[str, object],
 ) -> BundleRef:
     """Write all that serves, checks and explains one model; no pickle among it.
 
@@ -50,7 +50,8 @@ def write_bundle(
         Rows the model was made from; a seeded sample of at most `drift.max_rows` of them becomes
         the drift reference, the newest of them the golden requests.
     provenance : mapping
-        `code_commit`, `lock_sha256` and `trained_before` (ISO time, exclusive), for the manifest.
+        `code_commit`, `lock_sha256`, `trained_before` (ISO time, exclusive) and `recipe`, for the
+        manifest.
 
     Returns
     -------
@@ -95,6 +96,11 @@ def read_signature(bundle: BundleRef) -> dict[str, Any]:
 def read_metrics(bundle: BundleRef) -> dict[str, Any]:
     """Metrics and learning curve that were stored with the model."""
     return _load(bundle, "metrics.json")
+
+
+def read_model_text(bundle: BundleRef) -> str:
+    """The model as LightGBM's text."""
+    return _payload(bundle, "model.txt").decode()
 
 
 def read_checkpoint(bundle: BundleRef) -> Checkpoint:

@@ -151,6 +151,8 @@ class Training(Section):
     class_weights: Literal["none", "balanced"] = "none"
     calibration: Literal["none", "auto"] = "none"
     """`auto` fits once more without the newest rows and corrects probabilities if that helps."""
+    half_life_days: float = Field(default=0, ge=0, le=36_600)
+    """After how many days before the newest row a row weighs half; 0: all rows weigh alike."""
     num_boost_round: int = Field(ge=1, le=10_000)
     seed: int = Field(ge=0, le=2**31 - 1)
     num_threads: int = Field(default=2, ge=1, le=256)
@@ -188,6 +190,24 @@ class Gate(Section):
     """Resident memory of the server after these requests."""
     max_image_mb: float = Field(default=1_000, gt=0)
     """An image that is larger is never switched in."""
+    approval: Literal["never", "on_doubt", "required"] = "on_doubt"
+    """When a person is asked before a version that never served is deployed."""
+    approval_timeout_hours: float = Field(default=24, gt=0, le=8760)
+    """Without an answer until then the version is rejected."""
+
+
+class Search(Section):
+    """What `--search` may spend to find a recipe; whichever bound is met first ends it."""
+
+    budget_s: float = Field(default=120, gt=0, le=2_592_000)
+    """Seconds; a trial that still runs then is cut off."""
+    max_trials: int = Field(default=100, ge=1, le=100_000)
+    n_folds: int = Field(default=4, ge=2, le=20)
+    n_workers: int = Field(default=1, ge=1, le=256)
+    """Trials at a time. With one, the same seed and `max_trials` give the same recipe."""
+    cluster: str = ""
+    """Address of a Dask scheduler, such as tcp://10.0.0.5:8786; empty: this machine."""
+    seed: int = Field(default=7, ge=0, le=2**31 - 1)
 
 
 class Serving(Section):
@@ -213,6 +233,20 @@ class Drift(Section):
     seed: int = Field(default=7, ge=0, le=2**31 - 1)
 
 
+class Interpretation(Section):
+    """How models are explained, and which change of an explanation asks for a human."""
+
+    n_rows: int = Field(default=1_000, ge=50, le=100_000)
+    """Held-out rows that a page explains, a seeded sample."""
+    top_features: int = Field(default=5, ge=1, le=50)
+    """Features whose curves are drawn, and whose direction must not flip."""
+    may_change: tuple[str, ...] = ()
+    """Features that a counterfactual may change; all of them unless given."""
+    ndcg_below: float = Field(default=0.9, ge=0, le=1)
+    """Rank agreement of the attributions with the champion's below which a human is asked."""
+    seed: int = Field(default=7, ge=0, le=2**31 - 1)
+
+
 class Problem(Section):
     """One problem: the whole of `configs/NAME.yaml`."""
 
@@ -223,9 +257,11 @@ class Problem(Section):
     features: Features
     processing: Processing = Processing()
     training: Training
+    search: Search = Search()
     gate: Gate = Gate()
     serving: Serving = Serving()
     drift: Drift = Drift()
+    interpretation: Interpretation = Interpretation()
 
     @property
     def listens(self) -> bool:

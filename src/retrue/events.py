@@ -1,7 +1,8 @@
-"""Names of the events that pass between the drift check, other systems and the retraining."""
+"""Names of the events that pass between drift check, retraining, approval and other systems."""
 
 DRIFT_DETECTED = "retrue.drift.detected"
 RETRAIN_REQUESTED = "retrue.retrain.requested"
+APPROVAL_REQUESTED = "retrue.approval.requested"
 
 
 def resource_id(problem: str) -> str:

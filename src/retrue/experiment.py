@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from importlib import import_module
 from threading import Thread
@@ -11,8 +12,10 @@ import numpy as np
 
 from retrue import bundles, gate, lake, pages, run_files, service, splits, tracking, training
 from retrue.evidence import comparison, performance
+from retrue.interpretation import change, explain
 from retrue.problems import problem_sha256
 from retrue.refs import BundleRef, DataRef, ModelRef
+from retrue.search.recipe import recipe_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +48,11 @@ def fit_bundle(problem: Problem, data: DataRef, made_by: Mapping[str, str]) -> B
         data,
         fitted,
         reference,
-        {**made_by, "trained_before": "" if parts.cut is None else parts.cut.isoformat()},
+        {
+            **made_by,
+            "trained_before": "" if parts.cut is None else parts.cut.isoformat(),
+            "recipe": recipe_of(problem).model_dump(mode="json"),
+        },
     )
 
 
@@ -65,7 +72,9 @@ def judge(
     server of the challenger's bundle starts, and is asked when the figures are there.
     """
     with performance.probing(challenger, problem.serving.ready_timeout_s) as probe:
-        verdict = _figures(problem, data, challenger, champion)
+        verdict = _figures(problem, data, challenger, champion).model_copy(
+            update={"champion_version": None if champion is None else champion.version}
+        )
         if verdict.gain is None:
             return verdict
         found = probe.measure(problem.gate)
@@ -76,6 +85,8 @@ def _figures(
     problem: Problem, data: DataRef, challenger: BundleRef, champion: ModelRef | None
 ) -> Verdict:
     parts = splits.split(_frame(problem, data), problem, date.fromisoformat(data.until))
+    rival = None if champion is None else champion.bundle
+    doubts = change.challenge(problem, challenger, rival, parts.holdout)
     if champion is not None:
         fitted_before = bundles.read_manifest(champion.bundle)["trained_before"]
         if parts.cut is not None and fitted_before > parts.cut.isoformat():
@@ -85,9 +96,8 @@ def _figures(
             )
             days = splits.blocks(parts.holdout, problem)
             return gate.refused(problem.gate, len(parts.holdout), len(np.unique(days)), why)
-    return comparison.compare(
-        problem, parts, challenger, None if champion is None else champion.bundle
-    )
+    found = comparison.compare(problem, parts, challenger, rival)
+    return found.model_copy(update={"doubts": (*found.doubts, *doubts)})
 
 
 def register(
@@ -96,13 +106,12 @@ def register(
     bundle: BundleRef,
     verdict: Verdict,
     flow_run_id: str,
-    champion: ModelRef | None = None,
     root: Path | None = None,
 ) -> ModelRef:
     """Log parameters, metrics, inputs and bundle to MLflow and register the version.
 
-    With them go the definition, the verdict, the environment and the lock of the project folder
-    `root`; `champion` is the version that the verdict compares with.
+    With them go the definition, the verdict, the explanation, the environment and the lock of the
+    project folder `root`.
     """
     stored = bundles.read_metrics(bundle)
     manifest = bundles.read_manifest(bundle)
@@ -114,7 +123,7 @@ def register(
         "retrue.lock_sha256": manifest["lock_sha256"],
         "retrue.flow_run": flow_run_id,
         "retrue.verdict": verdict.reason,
-        **({"retrue.champion": str(champion.version)} if champion else {}),
+        **({"retrue.champion": str(verdict.champion_version)} if verdict.champion_version else {}),
         "mlflow.note.content": pages.canvas(problem),
     }
     run_id = tracking.log_run(
@@ -131,13 +140,19 @@ def register(
         metrics={**stored["metrics"], **_gate_metrics(verdict)},
         curve=stored["curve"],
         tags=tags,
-        files=run_files.files(problem, verdict, manifest["lock_sha256"], root),
+        files={
+            **run_files.files(problem, verdict, manifest["lock_sha256"], root),
+            **explain.kept(bundle),
+        },
     )
     return tracking.register(
         bundle,
         run_id,
         verdict.reason,
-        {"retrue.promoted": str(verdict.promoted)},
+        {
+            "retrue.promoted": str(verdict.promoted),
+            "retrue.doubts": json.dumps(verdict.doubts),
+        },
     )
 
 

@@ -12,7 +12,8 @@ def home() -> Path:
 def lake_dir(problem: str) -> Path:
     """Delta tables of one problem, and its pages.
 
-    `data` (linked), `tables/` and `batches/` (sources), `quarantine`, `predictions`, `labels`.
+    `data` (linked), `tables/` and `batches/` (sources), `quarantine`, `predictions`, `labels`,
+    `explanations` (JSON, one folder a bundle).
     """
     return home() / "lake" / problem
 

@@ -115,7 +115,7 @@ def why_not(claim: Claim) -> str:
 def finish_retraining(
     book: Ledger,
     claim: Claim,
-    status: Literal["promoted", "refused", "failed"],
+    status: Literal["promoted", "refused", "rejected", "failed"],
     details: dict[str, Any],
 ) -> None:
     """Write the outcome of a claimed retraining down."""

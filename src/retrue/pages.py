@@ -111,6 +111,30 @@ def serving(server: ServingRef, reason: str) -> str:
     )
 
 
+def approval(
+    problem: Problem,
+    version: int,
+    why: Sequence[str],
+    reason: str,
+    run: str,
+    how: str,
+    deadline: str,
+) -> str:
+    """What a person is asked before a version may serve: why, the evidence, and how to answer."""
+    return "\n\n".join(
+        [
+            f"# Shall version {version} of {problem.name} serve?",
+            "You are asked because:",
+            "\n".join(f"- {one}" for one in why),
+            f"**The gate says:** {reason}",
+            f"**Answer** by *Resume* at the top of [the run that waits]({run}), or with `{how}`."
+            f" Without an answer until {deadline} the version is rejected, and what serves now goes"
+            " on.",
+            canvas(problem).replace("# ", "## ", 1),
+        ]
+    )
+
+
 def validation(prepared: Prepared) -> str:
     """What each rule did (stopped, set aside, warned), and how well the tables joined."""
     from retrue.validation_page import page_path

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -87,6 +88,13 @@ def logged_keys(problem: str, prediction_ids: Collection[str]) -> dict[str, str 
     ids = pc.field("prediction_id").isin(pa.array(prediction_ids, pa.string()))
     table = delta.read_rows(lake_dir(problem) / "predictions", PREDICTIONS, ids)
     return dict(zip(table["prediction_id"].to_pylist(), table["key"].to_pylist(), strict=True))
+
+
+def find_prediction(problem: str, prediction_id: str) -> dict[str, Any] | None:
+    """The prediction with this id, its columns as in `PREDICTIONS`, or None."""
+    mine = pc.field("prediction_id") == prediction_id
+    table = delta.read_rows(lake_dir(problem) / "predictions", PREDICTIONS, mine)
+    return next(iter(table.to_pylist()), None)
 
 
 def newest_event(problem: str) -> datetime | None:

@@ -42,6 +42,7 @@ def cross_checks(problem: Problem) -> Iterable[Fault]:
     yield from _processing(problem)
     yield from _spans(problem)
     yield from _evidence(problem)
+    yield from _interpretation(problem)
 
 
 def _source(loc: Loc, source: Source) -> Iterable[Fault]:
@@ -134,6 +135,9 @@ def _spans(problem: Problem) -> Iterable[Fault]:
         found = str(training.holdout_days)
         loc: Loc = ("training", "holdout_days")
         yield loc, f"fewer days than the span of {days}", found, "lower it or widen the span"
+    if problem.data.time is None and training.half_life_days:
+        found = f"{training.half_life_days:g} and no data.time"
+        yield ("training", "half_life_days"), "0 without a data.time", found, "remove it"
     if problem.drift.max_rows < problem.drift.min_rows:
         found = f"{problem.drift.max_rows} (min_rows is {problem.drift.min_rows})"
         yield ("drift", "max_rows"), "at least drift.min_rows", found, "raise it"
@@ -159,6 +163,14 @@ def _evidence(problem: Problem) -> Iterable[Fault]:
         if one.column == problem.data.time:
             yield loc, "a column of categories", f"the time column {one.column}", "remove it"
         seen.add(one.column)
+
+
+def _interpretation(problem: Problem) -> Iterable[Fault]:
+    features = [name for _, names in problem.features for name in names]
+    for i, name in enumerate(problem.interpretation.may_change):
+        if name not in features:
+            remedy = did_you_mean(name, features) or "remove it"
+            yield ("interpretation", "may_change", i), "a feature", name, remedy
 
 
 def _unknown(loc: Loc, name: str, known: list[str]) -> Fault:

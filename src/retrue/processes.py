@@ -62,6 +62,19 @@ def _process_of(record: ProcessRecord) -> psutil.Process | None:
         return None
 
 
+def this_process() -> tuple[int, float]:
+    """Pid and start time (seconds since the epoch) of the calling process."""
+    return os.getpid(), psutil.Process().create_time()
+
+
+def is_running(pid: int, create_time: float) -> bool:
+    """Whether that very process of this machine still runs."""
+    record = ProcessRecord(
+        name="", pid=pid, create_time=create_time, port=None, log_path=Path(), command=()
+    )
+    return _process_of(record) is not None
+
+
 def running(name: str) -> ProcessRecord | None:
     """The record of `name` when that very process (pid and start time) still runs."""
     record = read_record(name)
@@ -180,8 +193,11 @@ def stop(name: str, timeout_s: float = 10.0, ask: signal.Signals = signal.SIGTER
 
 
 def memory_mb(pid: int) -> float:
-    """Resident memory of a process of ours that runs, in 10^6 bytes."""
-    return float(psutil.Process(pid).memory_info().rss) / 1e6
+    """Resident memory of a process, in 10^6 bytes; ProcessLookupError when it has ended."""
+    try:
+        return float(psutil.Process(pid).memory_info().rss) / 1e6
+    except psutil.NoSuchProcess as error:
+        raise ProcessLookupError(f"process {pid} has ended") from error
 
 
 def free_port(preferred: int | None = None) -> int:

@@ -6,7 +6,18 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from retrue import containers, ledger, probes, processes, proxy, slots, stack, tracking
+from retrue import (
+    approval_facts,
+    approvals,
+    containers,
+    ledger,
+    probes,
+    processes,
+    proxy,
+    slots,
+    stack,
+    tracking,
+)
 from retrue.engine import engine_or_reason
 from retrue.errors import DeployError
 from retrue.images import build_image, ensure_base_image, image_size_bytes
@@ -40,6 +51,11 @@ def serving_model(problem: str) -> ModelRef:
             f"run `retrue train {problem}` and `retrue deploy {problem}`",
         )
     return tracking.find(problem, deployment.model_version)
+
+
+def find_model(problem: str, version: int | None) -> ModelRef:
+    """A registered version; by default the newest that its gate let pass and nobody rejected."""
+    return tracking.find(problem, version, approvals.rejected(problem))
 
 
 def rival(problem: str, challenger: BundleRef) -> ModelRef | None:
@@ -210,6 +226,10 @@ def status(root: Path) -> dict[str, Any]:
             "last_retraining": _facts(retrainings[-1], "status", "trigger_key", "finished_at")
             if retrainings
             else None,
+            "waits_for_approval": {
+                f"version {one.model_version}": approval_facts.question(one)
+                for one in approvals.waiting(problem.name)
+            },
         }
     return found
 

@@ -70,7 +70,7 @@ def split(frame: pd.DataFrame, problem: Problem, until: date) -> Split:
     rows = frame[_labelled(frame, problem, until)]
     cut: pd.Timestamp | None = None
     if problem.data.time is None:
-        held_out = _key_hash(rows, problem) < problem.training.holdout_share
+        held_out = key_hash(rows, problem) < problem.training.holdout_share
     else:
         cut = midnight(until - timedelta(days=problem.training.holdout_days))
         held_out = (rows[problem.data.time] >= cut).to_numpy()
@@ -141,9 +141,16 @@ def target(
 def blocks(holdout: pd.DataFrame, problem: Problem) -> NDArray[Any]:
     """Block of each held-out row: its day, or one of 200 by chance where there is no time."""
     if problem.data.time is None:
-        return np.argsort(np.argsort(_key_hash(holdout, problem))) % N_BLOCKS
+        return np.argsort(np.argsort(key_hash(holdout, problem))) % N_BLOCKS
     days: NDArray[Any] = holdout[problem.data.time].dt.floor("D").to_numpy()
     return days
+
+
+def key_hash(frame: pd.DataFrame, problem: Problem) -> NDArray[np.float64]:
+    """A number in [0, 1) for each row, by its key (by all columns without one) alone."""
+    columns = list(problem.data.key) or sorted(frame.columns)
+    hashes = pd.util.hash_pandas_object(frame[columns], index=False).to_numpy()
+    return hashes.astype(np.float64) / 2.0**64
 
 
 def _labelled(frame: pd.DataFrame, problem: Problem, until: date) -> NDArray[np.bool_]:
@@ -162,11 +169,13 @@ def _texts(frame: pd.DataFrame, problem: Problem) -> list[str]:
     return [category_text(value) for value in found.tolist()]
 
 
-def _key_hash(frame: pd.DataFrame, problem: Problem) -> NDArray[np.float64]:
-    """A number in [0, 1) for each row, by its key (by all columns without one) alone."""
-    columns = list(problem.data.key) or sorted(frame.columns)
-    hashes = pd.util.hash_pandas_object(frame[columns], index=False).to_numpy()
-    return hashes.astype(np.float64) / 2.0**64
+def ages(frame: pd.DataFrame, problem: Problem) -> NDArray[np.float64]:
+    """Days from each row to the newest one, shape (n_rows,); zeros without a time column."""
+    if problem.data.time is None or frame.empty:
+        return np.zeros(len(frame))
+    times = frame[problem.data.time]
+    found: NDArray[np.float64] = ((times.max() - times) / pd.Timedelta(days=1)).to_numpy(np.float64)
+    return found
 
 
 def _span(problem: Problem, until: date) -> str:

@@ -23,8 +23,8 @@ START_TIMEOUT_S = 180
 PREFERRED_PORTS = {"prefect": 4200, "mlflow": 5000}
 SERVERS = ("prefect", "mlflow")
 RUNNER = "runner"
-FLOWS_PER_PROBLEM = 5
-"""train, deploy, retrain, drift-check, rollback."""
+FLOWS_PER_PROBLEM = 6
+"""train, deploy, retrain, drift-check, rollback, explain."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,14 @@ def urls() -> Urls:
             )
         ports[name] = record.port
     return Urls(*(f"http://{HOST}:{ports[name]}" for name in SERVERS))
+
+
+def run_page(flow_run_id: str | None) -> str | None:
+    """Address of a flow run in the Prefect UI; None without a run or a running stack."""
+    record = processes.running("prefect")
+    if flow_run_id is None or record is None or record.port is None:
+        return None
+    return f"http://{HOST}:{record.port}/runs/flow-run/{flow_run_id}"
 
 
 def environment(at: Urls) -> dict[str, str]:

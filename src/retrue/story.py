@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 LOG_WIDTH = 110
 """Columns when the output is no terminal: the window table fits without wrapping."""
@@ -72,6 +73,16 @@ class Story:
         for name, url in facts["urls"].items():
             self.console.print(f"  {name:<12} {url}")
         self.console.print("Everything goes on running: look around, then `make down`.")
+
+
+def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A table for people; values from the data are text, never markup."""
+    made = Table(title=escape(title), title_justify="left")
+    for i, heading in enumerate(header):
+        made.add_column(heading, justify="right" if i else "left")
+    for row in rows:
+        made.add_row(*map(escape, row))
+    return made
 
 
 def outline(found: Any, indent: str = "") -> list[str]:

@@ -6,6 +6,7 @@ flow killed at any line and started again adds nothing twice.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -19,7 +20,7 @@ from retrue.home import bundles_dir, home
 from retrue.refs import BundleRef, DataRef, ModelRef, TablePin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from mlflow import MlflowClient
 
@@ -53,14 +54,14 @@ def log_run(
     A run of the same bundle that was logged to the end is given again; one that was cut off is
     marked KILLED and replaced.
     """
-    experiment = _experiment(bundle.problem)
-    for run in client().search_runs([experiment], f"tags.`retrue.bundle` = '{bundle.sha256}'"):
+    runs = experiment(bundle.problem)
+    for run in client().search_runs([runs], f"tags.`retrue.bundle` = '{bundle.sha256}'"):
         if run.info.status == "FINISHED":
             return str(run.info.run_id)
         if run.info.status == "RUNNING":
             client().set_terminated(run.info.run_id, "KILLED")
     run_id: str = (
-        client().create_run(experiment, tags={"retrue.bundle": bundle.sha256, **tags}).info.run_id
+        client().create_run(runs, tags={"retrue.bundle": bundle.sha256, **tags}).info.run_id
     )
     _log_batch(run_id, parameters, metrics, curve)
     _log_datasets(run_id, data, tables)
@@ -85,6 +86,10 @@ def register(bundle: BundleRef, run_id: str, description: str, tags: Mapping[str
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     known = client().search_model_versions(f"name = '{bundle.problem}' and run_id = '{run_id}'")
+    for name, value in (
+        tags.items() if known else ()
+    ):  # the newest verdict on it is the one to go by
+        client().set_model_version_tag(bundle.problem, known[0].version, name, value)
     version = (
         known[0]
         if known
@@ -103,10 +108,13 @@ def register(bundle: BundleRef, run_id: str, description: str, tags: Mapping[str
     )
 
 
-def find(problem: str, version: int | None = None) -> ModelRef:
+def find(
+    problem: str, version: int | None = None, without: Collection[tuple[int, str]] = ()
+) -> ModelRef:
     """A registered version, its bundle fetched if it is not on this disk.
 
-    By default the newest that its gate did not refuse.
+    By default the newest that its gate did not refuse and that is not among those `without`, given
+    by version and bundle.
 
     Raises
     ------
@@ -114,12 +122,19 @@ def find(problem: str, version: int | None = None) -> ModelRef:
         There is no such version.
     """
     versions = {int(v.version): v for v in client().search_model_versions(f"name = '{problem}'")}
-    passed = [number for number, v in versions.items() if v.tags.get("retrue.promoted") == "True"]
+    passed = [
+        number
+        for number, v in versions.items()
+        if v.tags.get("retrue.promoted") == "True"
+        and (number, v.tags["retrue.bundle"]) not in without
+    ]
     wanted = version if version is not None else max(passed, default=0)
     if wanted not in versions:
         known = ", ".join(map(str, sorted(versions))) or "none"
         raise TrainingError(
-            f"model version {wanted} of {problem}" if wanted else "a version its gate let pass",
+            f"model version {wanted} of {problem}"
+            if wanted
+            else "a version its gate let pass and nobody rejected",
             f"versions: {known}",
             "MLflow registry",
             f"run `retrue train {problem}`, or name one of these",
@@ -133,12 +148,43 @@ def find(problem: str, version: int | None = None) -> ModelRef:
     return ModelRef(problem=problem, version=wanted, run_id=run_id, bundle=bundle)
 
 
+def attach(model: ModelRef, paths: Sequence[Path], folder: str, tags: Mapping[str, str]) -> None:
+    """Log files to the run of a model version and tag the version; the same names are replaced."""
+    attach_files(model.run_id, paths, folder)
+    for name, value in tags.items():
+        client().set_model_version_tag(model.problem, str(model.version), name, value)
+
+
+def attach_files(run_id: str, paths: Sequence[Path], folder: str | None = None) -> None:
+    """Log files to a run that may have ended."""
+    for path in paths:
+        client().log_artifact(run_id, str(path), folder)
+
+
 def mark_champion(model: ModelRef) -> None:
     """Mirror the ledger's decision: point the `champion` alias at the version that serves."""
     client().set_registered_model_alias(model.problem, "champion", str(model.version))
 
 
-def _experiment(problem: str) -> str:
+def doubts(model: ModelRef) -> tuple[str, ...]:
+    """Why a person is to look at a version although its figures pass."""
+    tags = client().get_model_version(model.problem, str(model.version)).tags
+    return tuple(json.loads(tags.get("retrue.doubts", "[]")))
+
+
+def verdict_reason(model: ModelRef) -> str:
+    """What its gate said of a version."""
+    return str(client().get_model_version(model.problem, str(model.version)).description)
+
+
+def mark_approval(problem: str, version: int, tags: Mapping[str, str]) -> None:
+    """Mirror the ledger's decision on a version in its tags."""
+    for name, value in tags.items():
+        client().set_model_version_tag(problem, str(version), name, value)
+
+
+def experiment(problem: str) -> str:
+    """Id of the experiment of a problem, made if there is none."""
     from mlflow.exceptions import MlflowException
 
     found = client().get_experiment_by_name(problem)

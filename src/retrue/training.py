@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from retrue import calibrators, checkpoint, metrics, splits
 from retrue.decision_costs import decision_costs
 from retrue.encoding_frame import categorical_columns, encode_frame, fit_features, matrix_columns
-from retrue.splits import Split, target
+from retrue.splits import Split, ages, target
 
 if TYPE_CHECKING:
     import lightgbm as lgb
@@ -56,7 +56,7 @@ def fit(parts: Split, problem: Problem) -> Fitted:
     features = fit_features(parts.train, problem.features, problem.processing)
     y_train = target(parts.train, problem, parts.classes)
     y_holdout = target(parts.holdout, problem, parts.classes)
-    weights = checkpoint.class_weights(y_train, problem.training.class_weights)
+    weights = _weights(parts.train, y_train, problem)
     train_set = _dataset(parts.train, y_train, features, weights)
     # Its labels are not LightGBM's business, which knows no class that training has not seen.
     holdout = train_set.create_valid(
@@ -74,7 +74,7 @@ def fit(parts: Split, problem: Problem) -> Fitted:
         return loss, curve[-1], False
 
     booster = lgb.train(
-        _parameters(problem, len(parts.classes)),
+        parameters(problem, len(parts.classes)),
         train_set,
         problem.training.num_boost_round,
         valid_sets=[holdout],
@@ -124,13 +124,44 @@ def twin_scores(
 
     features = fit_features(train, problem.features, problem.processing)
     y = target(train, problem, classes)
-    weights = checkpoint.class_weights(y, problem.training.class_weights)
+    weights = _weights(train, y, problem)
     booster = lgb.train(
-        _parameters(problem, len(classes)),
+        parameters(problem, len(classes)),
         _dataset(train, y, features, weights),
         problem.training.num_boost_round,
     )
     return np.asarray(booster.predict(encode_frame(rows, features)), dtype=np.float64)
+
+
+def _weights(
+    train: pd.DataFrame, y: NDArray[np.float64], problem: Problem
+) -> NDArray[np.float64] | None:
+    recipe = problem.training
+    return row_weights(y, ages(train, problem), recipe.class_weights, recipe.half_life_days)
+
+
+def row_weights(
+    y: NDArray[np.float64],
+    age_days: NDArray[np.float64],
+    balance: Literal["none", "balanced"],
+    half_life_days: float,
+) -> NDArray[np.float64] | None:
+    """Weights of rows, shape (n_samples,): of their class, times that of their age.
+
+    Recent rows count more where the world drifts: a weight halves every `half_life_days`
+    (exponential forgetting, Koychev 2000). None where all rows weigh alike.
+
+    Examples
+    --------
+    >>> row_weights(np.array([0.0, 1.0]), np.array([10.0, 0.0]), "none", 10.0).round(2).tolist()
+    [0.67, 1.33]
+    """
+    weights = checkpoint.class_weights(y, balance)
+    if not half_life_days:
+        return weights
+    recent: NDArray[np.float64] = 0.5 ** (age_days / half_life_days)
+    recent = recent / recent.mean()
+    return recent if weights is None else weights * recent
 
 
 def loss_name(problem: Problem) -> str:
@@ -197,7 +228,7 @@ def _no_skill(y: NDArray[np.float64], n_classes: int) -> NDArray[np.float64]:
     return np.bincount(y.astype(np.intp), minlength=n_classes) / len(y)
 
 
-def _parameters(problem: Problem, n_classes: int) -> dict[str, Any]:
+def parameters(problem: Problem, n_classes: int) -> dict[str, Any]:
     """The config's parameters; those that make a run repeatable cannot be overridden."""
     return {
         **problem.training.params,

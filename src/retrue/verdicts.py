@@ -97,5 +97,7 @@ class Verdict(_Frozen):
     slices: tuple[SliceGain, ...] = ()
     calibration: Calibration | None = None
     processing: ProcessingPerformance | None = None
+    champion_version: int | None = None
+    """The version compared with; None for a first model."""
     doubts: tuple[str, ...] = ()
     """Why a human is to look although the figures pass."""

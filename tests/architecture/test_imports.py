@@ -13,18 +13,37 @@ HOMES = {
     "alibi_detect": {"detectors"},
     "charset_normalizer": {"sources.text_encoding"},
     "deltalake": {"delta"},
+    "distributed": {"search.cluster"},
     "docker": {"engine", "images", "containers"},
     "fsspec": {"sources.remote_source"},
     "great_expectations": {"expectations"},
-    "lightgbm": {"training", "detectors"},
-    "mlflow": {"tracking"},
+    "lightgbm": {"training", "detectors", "interpretation.explained_model", "search.evaluate"},
+    "mlflow": {"tracking", "search.runs"},
+    "optuna": {"search.study"},
     "psutil": {"processes"},
     "python_calamine": {"sources.workbooks"},
     "rich": {"story", "terminal"},
-    "sklearn": {"metrics", "calibrators", "exploration.importance"},
+    "shap": {"interpretation.kernel"},
+    "sklearn": {
+        "metrics",
+        "calibrators",
+        "exploration.importance",
+        "interpretation.mimic",
+        "search.rivals",
+    },
     "sqlalchemy": {
         "sources.sql_source",
-        *(f"ledger.{name}" for name in ("store", "leases", "checks", "retrainings", "deployments")),
+        *(
+            f"ledger.{name}"
+            for name in (
+                "store",
+                "leases",
+                "checks",
+                "retrainings",
+                "deployments",
+                "approvals",
+            )
+        ),
     },
     "yaml": {"problems"},
 }

@@ -7,8 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,15 +23,21 @@ from tests.browser.prefect_ui import TIMEOUT_S, PrefectUI
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "test-artifacts"
 NAME = "flights"
-N_DEPLOYMENTS = 5
+ASKED = "asked"
+"""A second problem, whose versions wait for a person's word; none is in service."""
+
+N_DEPLOYMENTS = 12
 
 TRAIN_AND_DEPLOY = f"""
+from datetime import date
 from retrue import stack
 stack.connect()
 from flows.deployment import deploy
 from flows.training import train
 train({NAME!r})
 deploy({NAME!r})
+train({ASKED!r})
+train({ASKED!r}, date(2013, 1, 25))
 """
 
 SEALED = (
@@ -44,7 +51,16 @@ SEALED = (
 failed = pytest.StashKey[bool]()
 
 
-@pytest.fixture(scope="module")
+@dataclass(frozen=True)
+class Stack:
+    """A running stack: its folder, its ports and where its pages are."""
+
+    root: Path
+    ports: Mapping[str, str]
+    at: stack.Urls
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One headless Chromium that finds nothing but this machine."""
     executable = shutil.which("chromium")
@@ -58,20 +74,30 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="module")
-def at(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[stack.Urls]:
+@pytest.fixture(scope="session")
+def running(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Start it all and have one version in service; stop it all, also after a failure."""
     root = tmp_path_factory.mktemp("browser")
     (root / "configs").mkdir()
-    (root / "configs" / f"{NAME}.yaml").write_text(small_problem())
-    (root / "expectations").symlink_to(ROOT / "expectations")
-    with environment(root), ExitStack() as undo:
+    (root / "expectations").mkdir()
+    for name, approval in ((NAME, "never"), (ASKED, "required")):
+        (root / "configs" / f"{name}.yaml").write_text(small_problem(name, approval))
+        (root / "expectations" / name).symlink_to(ROOT / "expectations" / NAME)
+    ports = {server: str(processes.free_port()) for server in stack.SERVERS}
+    with ExitStack() as undo:
+        undo.callback(stop, root, ports)
+        with environment(root, ports):
+            urls = stack.up(print)
+            subprocess.run([sys.executable, "-c", TRAIN_AND_DEPLOY], check=True, timeout=300)
+            stack.wait_for_deployments(urls, N_DEPLOYMENTS)
+        yield Stack(root, ports, urls)
+
+
+def stop(root: Path, ports: Mapping[str, str]) -> None:
+    """Stop all of it."""
+    with environment(root, ports), ExitStack() as undo:
         undo.callback(stack.down, print)
         undo.callback(service.stop_all, root, print)
-        urls = stack.up(print)
-        subprocess.run([sys.executable, "-c", TRAIN_AND_DEPLOY], check=True, timeout=300)
-        stack.wait_for_deployments(urls, N_DEPLOYMENTS)
-        yield urls
 
 
 @pytest.fixture
@@ -97,9 +123,10 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
 
 
 @pytest.fixture
-def ui(at: stack.Urls, page: Page) -> PrefectUI:
-    """The Prefect UI of the stack."""
-    return PrefectUI(page, at.prefect)
+def ui(running: Stack, page: Page) -> Iterator[PrefectUI]:
+    """The Prefect UI of the stack, with the test working in its project folder."""
+    with environment(running.root, running.ports):
+        yield PrefectUI(page, running.at.prefect)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -113,12 +140,12 @@ def pytest_runtest_makereport(
 
 
 @contextmanager
-def environment(root: Path) -> Iterator[None]:
+def environment(root: Path, ports: Mapping[str, str]) -> Iterator[None]:
     """State, ports and working directory of this stack; restored for the worker's other tests."""
     before, here = dict(os.environ), Path.cwd()
     os.environ["RETRUE_HOME"] = str(root / ".retrue")
-    for server in stack.SERVERS:
-        os.environ[f"RETRUE_{server.upper()}_PORT"] = str(processes.free_port())
+    for server, port in ports.items():
+        os.environ[f"RETRUE_{server.upper()}_PORT"] = port
     os.chdir(root)
     try:
         yield
@@ -128,12 +155,13 @@ def environment(root: Path) -> Iterator[None]:
         os.environ.update(before)
 
 
-def small_problem() -> str:
+def small_problem(name: str, approval: str) -> str:
     """Flights, but one month and few trees, served by a process; JSON is YAML."""
     tree = load_problem(NAME, ROOT).model_dump(mode="json")
     tree["training"] |= {"until": "2013-02-01", "holdout_days": 7, "num_boost_round": 20}
     # Two threads that wait for each other take minutes on a machine that is busy with other tests.
     tree["training"]["num_threads"] = 1
-    tree["gate"]["resamples"] = 100
+    tree["name"] = name
+    tree["gate"] |= {"resamples": 100, "approval": approval}
     tree["serving"] = {"port": processes.free_port(), "target": "process"}
     return json.dumps(tree)

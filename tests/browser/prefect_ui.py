@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -34,10 +36,11 @@ class PrefectUI:
         """Go to a page by its address."""
         self.page.goto(f"{self.url}{path}")
 
-    def row(self, flow: str) -> Locator:
-        """The row of a flow's deployment in the list of deployments."""
-        link = self.page.get_by_role("link", name=flow, exact=True)
-        return self.page.get_by_role("row").filter(has=link)
+    def row(self, flow: str, problem: str) -> Locator:
+        """The row of a flow's deployment for a problem in the list of deployments."""
+        of_flow = self.page.get_by_role("link", name=flow, exact=True)
+        of_problem = self.page.get_by_role("link", name=problem, exact=True)
+        return self.page.get_by_role("row").filter(has=of_flow).filter(has=of_problem)
 
     def parameter(self, title: str) -> Locator:
         """A parameter of the form, by its title."""
@@ -76,9 +79,19 @@ class PrefectUI:
         expect(state).to_have_text(ENDED, timeout=RUN_TIMEOUT_S * 1000)
         assert state.inner_text().strip() == "Completed"
 
-    def api(self, path: str) -> Mapping[str, Any]:
-        """Ask the server itself."""
-        answer = _client.get(f"{self.url}/api/{path}")
+    def shoot(self, path: Path) -> None:
+        """Keep what the page shows."""
+        self.page.wait_for_load_state("networkidle")
+        self.page.screenshot(path=path)
+
+    def api(self, path: str, body: Any = None) -> Mapping[str, Any]:
+        """Ask the server itself; one whose database is busy says 503 and is asked again."""
+        method = "GET" if body is None else "POST"
+        for _ in range(TIMEOUT_S):
+            answer = _client.request(method, f"{self.url}/api/{path}", json=body)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(1)
         assert answer.is_success, answer.text
         found: Mapping[str, Any] = answer.json()
         return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from datetime import date
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -28,34 +27,25 @@ SOME_WORDS = re.compile(r"\w+ \w+ \w+")
 REASON = "Asked for in the browser"
 
 
-def shoot(ui: PrefectUI, name: str) -> Path:
-    """Keep what the page shows."""
-    ui.page.wait_for_load_state("networkidle")
-    path = SHOTS / f"{name}.png"
-    ui.page.screenshot(path=path)
-    return path
-
-
 def test_every_way_in_is_a_deployment_and_the_drift_check_has_its_schedule(ui: PrefectUI) -> None:
     ui.open("/deployments")
 
     for flow in FLOWS:
-        row = ui.row(flow)
+        row = ui.row(flow, NAME)
         expect(row).to_have_count(1)
-        expect(row).to_contain_text(NAME)
         expect(row).to_contain_text("Ready")
     # 0 6 * * * in words, and nowhere else: only the drift check comes by itself.
-    scheduled = ui.page.get_by_role("row").filter(has_text="At 06:00 AM every day")
-    expect(scheduled).to_have_count(1)
-    expect(scheduled).to_contain_text("drift-check")
-    shoot(ui, "deployments")
+    for flow in FLOWS:
+        scheduled = ui.row(flow, NAME).filter(has_text="At 06:00 AM every day")
+        expect(scheduled).to_have_count(1 if flow == "drift-check" else 0)
+    ui.shoot(SHOTS / "deployments.png")
 
 
 def test_a_retraining_asked_for_in_the_form_is_done_once_and_as_asked(ui: PrefectUI) -> None:
     page = ui.page
     before = ledger.retrainings(ledger.connect(), NAME)
     ui.open("/deployments")
-    ui.row("retrain").locator("a[href*='/deployments/deployment/']").click()
+    ui.row("retrain", NAME).locator("a[href*='/deployments/deployment/']").click()
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_role("button", name="Custom run").click()
 
@@ -66,13 +56,13 @@ def test_a_retraining_asked_for_in_the_form_is_done_once_and_as_asked(ui: Prefec
         expect(said).to_have_text(SOME_WORDS)
     ui.pick_day("Until", UNTIL)
     ui.parameter("Reason").locator("textarea").fill(REASON)
-    shoot(ui, "custom-run-form")
+    ui.shoot(SHOTS / "custom-run-form.png")
     page.get_by_role("button", name="Submit").click()
     page.locator("a[href*='/runs/flow-run/']").first.click()
     run_id = ui.flow_run_id()
     ui.await_completion()
     expect(page.locator(".page-heading-flow-run")).to_contain_text(f"retrain {NAME}")
-    shoot(ui, "completed-run")
+    ui.shoot(SHOTS / "completed-run.png")
 
     asked = ui.api(f"flow_runs/{run_id}")["parameters"]
     assert (asked["until"], asked["reason"]) == (str(UNTIL), REASON)
@@ -92,14 +82,14 @@ def test_a_retraining_asked_for_in_the_form_is_done_once_and_as_asked(ui: Prefec
     expect(verdict).to_contain_text(found["reason"])
     expect(verdict).to_contain_text("Promote" if done[0].status == "promoted" else "Refuse")
     expect(verdict.get_by_role("table")).to_contain_text("log_loss")
-    shoot(ui, "gate-verdict")
+    ui.shoot(SHOTS / "gate-verdict.png")
 
 
 def test_a_quick_run_from_the_menu_of_a_deployment_deploys(ui: PrefectUI) -> None:
     page = ui.page
     before = ledger.history(ledger.connect(), NAME)
     ui.open("/deployments")
-    ui.row("deploy").get_by_role("button").last.click()
+    ui.row("deploy", NAME).get_by_role("button").last.click()
     page.get_by_role("button", name="Quick run").click()
     # The UI lays the same notice twice, one over the other.
     page.get_by_role("button", name="View run").last.click()
@@ -112,7 +102,7 @@ def test_a_quick_run_from_the_menu_of_a_deployment_deploys(ui: PrefectUI) -> Non
     expect(page.locator(".artifact-data-markdown")).to_contain_text(
         f"{NAME} version {after[-1].model_version} serves"
     )
-    shoot(ui, "deployed")
+    ui.shoot(SHOTS / "deployed.png")
 
 
 @pytest.mark.parametrize(
@@ -133,5 +123,5 @@ def test_pages_need_nothing_from_outside(ui: PrefectUI, path: str, text: str) ->
     ui.open(f"/{path}")
 
     expect(ui.page.get_by_text(text).first).to_be_visible()
-    shoot(ui, f"page-{path}")
+    ui.shoot(SHOTS / f"page-{path}.png")
     assert broken == []

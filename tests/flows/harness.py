@@ -211,6 +211,11 @@ class Stack:
         aliases = found.get("registered_model", {}).get("aliases", [])
         return next((int(a["version"]) for a in aliases if a["alias"] == alias), None)
 
+    def artifacts(self, run_id: str, folder: str = "") -> list[str]:
+        """Paths of the files and folders in a run's folder."""
+        found = self._mlflow("artifacts/list", {"run_id": run_id, "path": folder})
+        return [one["path"] for one in found.get("files", [])]
+
     def _mlflow(
         self, path: str, query: Mapping[str, str] | None = None, json: Any = None
     ) -> dict[str, Any]:

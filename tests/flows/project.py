@@ -26,6 +26,13 @@ ALL = date(2013, 2, 1)
 DAMAGED = "data/damaged/planes.csv"
 """A source of the problem `damaged` alone, for tests to damage."""
 
+APPROVAL: dict[str, dict[str, Any]] = {
+    "asked": {"approval": "required"},
+    "doubted": {"approval": "on_doubt"},
+    "silent": {"approval": "required", "approval_timeout_hours": 5 / 3600},
+}
+"""Problems whose deployments wait for a person's word; the others have nobody to ask."""
+
 DAILY = f"17 {(datetime.now(UTC).hour + 12) % 24} * * *"
 """A schedule that is never due while the tests run."""
 
@@ -61,7 +68,7 @@ def write_config(root: Path, name: str, port: int, **serving: Any) -> Path:
         # So few rounds must be large steps, else the scores stay too near the middle to be let in.
         "params": {"learning_rate": 0.3},
     }
-    tree["gate"]["resamples"] = 100
+    tree["gate"] |= {"resamples": 100, "approval": "never", **APPROVAL.get(name, {})}
     tree["serving"] = {"port": port, "target": "process", **serving}
     tree["drift"] |= {"schedule": DAILY, "max_rows": 1000, "magnitude_above": 5}
     path = root / "configs" / f"{name}.yaml"

@@ -36,6 +36,7 @@ FLOWS = {
     "retrain": "flows.retraining",
     "drift_check": "flows.drift_check",
     "rollback": "flows.rollback",
+    "explain": "flows.explanation",
 }
 HEAVY = ("great_expectations", "lightgbm", "mlflow", "sklearn.metrics", "retrue.delta")
 

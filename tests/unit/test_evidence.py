@@ -203,6 +203,26 @@ def test_scores_all_alike_have_bins_and_no_slope() -> None:
     assert exact.slope is None and exact.expected_error == 0
 
 
+def test_so_few_cases_that_auc_has_no_interval_must_beat_no_skill(problem: Problem) -> None:
+    rng = np.random.default_rng(0)
+    days = np.repeat(np.arange(12), 75)
+    late = np.isin(np.arange(900), (10, 20, 30))  # all on one day
+    frame = pd.DataFrame(
+        {
+            "delay": np.where(late, 9, 0),
+            "at": pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(days, unit="D"),
+        }
+    )
+    bad, worse = rng.uniform(0.01, 0.02, 900), rng.uniform(0.2, 0.3, 900)
+    parts = Split(frame, frame, None, ())
+    scores = Scores(bad, worse, np.full(900, 0.0033))
+    found = comparison.weigh(of_task(problem, "binary"), parts, scores, 0.25)
+    assert "auc" not in found.metrics
+    assert found.lower is not None and found.lower > 0, "better than the champion"
+    assert not found.promoted
+    assert "no signal" in found.reason
+
+
 def two_shops(lost: float) -> tuple[Scores, Array, Array, pd.DataFrame]:
     """A challenger that is better in shop A and has lost `lost` of its skill in shop B."""
     rng = np.random.default_rng(5)

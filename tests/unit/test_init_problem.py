@@ -187,7 +187,7 @@ def test_a_name_is_made_of_the_file_and_a_source_is_never_called_linked(tmp_path
         initialise(str(tmp_path / "매출.csv"), tmp_path, "price")
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(names=st.lists(st.text(max_size=10), min_size=2, max_size=5, unique=True))
 def test_columns_of_any_name_survive_the_file(
     tmp_path_factory: pytest.TempPathFactory, names: list[str]

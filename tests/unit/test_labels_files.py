@@ -100,7 +100,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         import_csv(make_problem(), tmp_path / "none.csv", None, NOW)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(content=st.binary(max_size=60) | st.text("visit,label\n\r01\"'\0;", max_size=40))
 def test_no_bytes_crash_the_import(tmp_path_factory: Any, content: Any) -> None:
     file = tmp_path_factory.getbasetemp() / "any.csv"

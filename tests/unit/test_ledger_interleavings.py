@@ -57,7 +57,7 @@ class Retrainings(RuleBasedStateMachine):
             self.given.append(self.running)
 
     @precondition(lambda self: self.given)
-    @rule(data=st.data(), status=st.sampled_from(["promoted", "refused", "failed"]))
+    @rule(data=st.data(), status=st.sampled_from(["promoted", "refused", "rejected", "failed"]))
     def finish(self, data: st.DataObject, status: str) -> None:
         row_id, token, key = data.draw(st.sampled_from(self.given))
         before = ledger.retrainings(self.book, "flights")

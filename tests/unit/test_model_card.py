@@ -61,7 +61,7 @@ def cards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cards]:
         bundle = made.fit(later)
         verdict = with_all(experiment.judge(made.problem, later, bundle, bare))
         full = experiment.register(
-            made.problem, later, bundle, verdict, "flow-run-2", bare, made.small.root
+            made.problem, later, bundle, verdict, "flow-run-2", made.small.root
         )
         made.deploy(full)
         yield Cards(made, bare, full)

@@ -46,9 +46,7 @@ class Workshop:
         problem = problem or self.problem
         bundle = self.fit(data, problem)
         verdict = experiment.judge(problem, data, bundle, champion)
-        return experiment.register(
-            problem, data, bundle, verdict, "flow-run-1", champion, self.small.root
-        )
+        return experiment.register(problem, data, bundle, verdict, "flow-run-1", self.small.root)
 
     def fit(self, data: DataRef, problem: Problem | None = None) -> BundleRef:
         self.small.write("uv.lock", LOCK)

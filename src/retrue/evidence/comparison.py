@@ -70,15 +70,16 @@ def weigh(problem: Problem, parts: splits.Split, scores: Scores, threshold: floa
         of_models = [one[rows] for one in models]
         return gate.gain_draws(rules, y[rows], theirs[rows], of_models, draws.of_rows(rows), seed)
 
+    metrics = figures.intervals(problem, y, ours, draws, threshold)
     found: dict[str, object] = {
-        "metrics": figures.intervals(problem, y, ours, draws, threshold),
+        "metrics": metrics,
         "champion_metrics": figures.intervals(problem, y, theirs, draws, threshold),
         "slices": slices.gains(parts.holdout, rules, verdict.n_days, on_slice),
     }
     if problem.label.task != "regression":
         found["calibration"] = calibration.measure(y, ours, theirs, draws, rules)
     faults: list[str] = []
-    if problem.label.task != "binary":  # whose AUC tells
+    if "auc" not in metrics:  # which tells whether there is any signal
         skill = gate.compare(y, scores.no_skill, ours, days, rules, seed)
         if skill.lower is not None and skill.lower <= 0:
             faults = [f"no signal: not shown to be better than no skill ({skill.reason})"]

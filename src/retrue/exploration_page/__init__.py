@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from hashlib import sha256
-from importlib.resources import files
 from pathlib import Path
 
 from retrue.config import Problem
@@ -12,6 +9,7 @@ from retrue.exploration import Exploration, explore
 from retrue.exploration_page import label_sections, sections
 from retrue.exploration_page.charts import percent, safe
 from retrue.exploration_page.columns_table import columns
+from retrue.exploration_page.document import document
 from retrue.files import write_atomically
 from retrue.home import lake_dir
 from retrue.lake import read_version
@@ -40,13 +38,6 @@ def write_page(problem: Problem, ref: DataRef) -> Path:
 
 def page(problem: Problem, ref: DataRef, found: Exploration) -> str:
     """The whole page as text; nothing in it asks for anything outside of it."""
-    style, script = _asset("page.css"), _asset("page.js")
-    # Only this very script may run: a value from the data that slipped through could not.
-    digest = b64encode(sha256(script.encode()).digest()).decode()
-    policy = (
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
-        f"script-src 'sha256-{digest}'"
-    )
     parts = (
         ("overview", "Overview", _overview(problem, ref, found)),
         ("leaks", "Leak suspects", sections.leaks(found)),
@@ -58,20 +49,7 @@ def page(problem: Problem, ref: DataRef, found: Exploration) -> str:
         ("associations", "Associations", label_sections.associations(found)),
         ("duplicates", "Duplicates and constants", sections.duplicates(found, problem.data.key)),
     )
-    contents = "".join(f'<li><a href="#{name}">{title}</a></li>' for name, title, _ in parts)
-    body = "".join(
-        f'<section id="{name}">{"" if name == "overview" else f"<h2>{title}</h2>"}{text}</section>'
-        for name, title, text in parts
-    )
-    title = f"{safe(problem.name)}: exploration of data version {ref.version}"
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title><link rel="icon" href="data:,"><style>{style}</style></head>
-<body><div class="layout"><nav aria-label="Contents"><ul>{contents}</ul></nav>
-<main>{body}</main></div><script>{script}</script></body></html>
-"""
+    return document(f"{problem.name}: exploration of data version {ref.version}", parts)
 
 
 def _overview(problem: Problem, ref: DataRef, found: Exploration) -> str:
@@ -135,7 +113,3 @@ def _samples(found: Exploration) -> str:
         f" importance of {found.n_labelled_sample:,} labelled rows (seed {found.seed});"
         " all else is of all rows"
     )
-
-
-def _asset(name: str) -> str:
-    return files("retrue.exploration_page").joinpath(name).read_text(encoding="utf-8")

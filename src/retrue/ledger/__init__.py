@@ -1,9 +1,16 @@
-"""The truth about decisions: drift checks, retrainings, deployments. Home of SQLAlchemy.
+"""The truth about decisions: drift checks, retrainings, approvals, deployments. Home of SQLAlchemy.
 
 Each decision is made once (unique keys), one retraining and one deployment of a problem run at a
 time, and a fencing token keeps a holder that lost its claim from writing (Kleppmann 2016).
 """
 
+from retrue.ledger.approvals import (
+    Approval,
+    approvals,
+    find_approval,
+    record_decision,
+    request_approval,
+)
 from retrue.ledger.checks import Check, checks, open_decisions, record_check
 from retrue.ledger.deployments import (
     Deployment,
@@ -13,6 +20,7 @@ from retrue.ledger.deployments import (
     should_serve,
     start_deployment,
 )
+from retrue.ledger.heartbeats import beating
 from retrue.ledger.holders import Holder, this_process
 from retrue.ledger.leases import check_token, heartbeat
 from retrue.ledger.retrainings import (
@@ -25,16 +33,20 @@ from retrue.ledger.retrainings import (
 from retrue.ledger.store import Ledger, connect
 
 __all__ = [
+    "Approval",
     "Check",
     "Claim",
     "Deployment",
     "Holder",
     "Ledger",
     "Retraining",
+    "approvals",
+    "beating",
     "check_token",
     "checks",
     "claim_retraining",
     "connect",
+    "find_approval",
     "finish_deployment",
     "finish_retraining",
     "heartbeat",
@@ -42,6 +54,8 @@ __all__ = [
     "open_decisions",
     "previous_version",
     "record_check",
+    "record_decision",
+    "request_approval",
     "retrainings",
     "should_serve",
     "start_deployment",

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from retrue.errors import LedgerError
+from retrue.ledger.retrainings import FINISHED
 from retrue.ledger.store import DRIFT_CHECKS, RETRAININGS, Ledger
 
 
@@ -82,12 +83,12 @@ def record_check(
 
 
 def open_decisions(ledger: Ledger, problem: str, max_attempts: int = 3) -> list[Check]:
-    """Drift decisions whose retraining is neither promoted nor refused: their events are due again.
+    """Drift decisions whose retraining did not come to an answer: their events are due again.
 
     Oldest first. A retraining that failed `max_attempts` times waits for a human instead.
     """
     done = sa.or_(
-        RETRAININGS.c.status.in_(("promoted", "refused")),
+        RETRAININGS.c.status.in_(FINISHED),
         sa.and_(RETRAININGS.c.status == "failed", RETRAININGS.c.attempts >= max_attempts),
     )
     finished = (

@@ -9,12 +9,15 @@ from retrue.ledger.holders import Holder, this_process
 from retrue.ledger.leases import ensure_lease, is_held, locked_lease, release, take
 from retrue.ledger.store import RETRAININGS, Ledger
 
+FINISHED = ("promoted", "refused", "rejected")
+"""The gate's answer, or a person's after it; a trigger that has one is not served again."""
+
 DIED = '{"error": "the process that ran it died"}'
 
 
 @dataclass(frozen=True)
 class Retraining:
-    """One retraining; `status` is running, promoted, refused or failed."""
+    """One retraining; `status` is running, promoted, refused, rejected or failed."""
 
     id: int
     problem: str
@@ -64,7 +67,7 @@ def claim_retraining(
     with ledger.transaction() as connection:
         lease = locked_lease(connection, problem, "retraining")
         row = connection.execute(sa.select(RETRAININGS).where(mine)).first()
-        if row is not None and row.status in ("promoted", "refused"):
+        if row is not None and row.status in FINISHED:
             return Claim("finished", _retraining(row))
         if is_held(ledger, lease):
             return Claim("busy", _by_id(connection, lease.row_id))
@@ -93,7 +96,7 @@ def finish_retraining(
     ledger: Ledger,
     retraining_id: int,
     token: int,
-    status: Literal["promoted", "refused", "failed"],
+    status: Literal["promoted", "refused", "rejected", "failed"],
     details_json: str = "{}",
 ) -> Retraining:
     """Record the outcome and let the next retraining in; the same call again changes nothing.

@@ -64,6 +64,28 @@ DEPLOYMENTS = sa.Table(
     sa.Column("finished_at", sa.String(40)),
 )
 
+APPROVALS = sa.Table(
+    "approvals",
+    TABLES,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("problem", sa.String(64), nullable=False),
+    sa.Column("model_version", sa.Integer, nullable=False),
+    sa.Column("bundle_sha256", sa.String(64), nullable=False),
+    sa.Column("why_json", sa.Text, nullable=False),
+    sa.Column("flow_run_id", sa.String(64)),
+    sa.Column("host", sa.String(255)),
+    sa.Column("pid", sa.Integer),
+    sa.Column("created", sa.String(64)),
+    sa.Column("asked_at", sa.String(40), nullable=False),
+    sa.Column("deadline_at", sa.String(40), nullable=False),
+    sa.Column("decision", sa.String(16)),
+    sa.Column("decided_by", sa.String(200)),
+    sa.Column("decided_at", sa.String(40)),
+    sa.Column("decided_via", sa.String(16)),
+    sa.Column("reason", sa.Text),
+    sa.UniqueConstraint("problem", "model_version", "bundle_sha256"),
+)
+
 LEASES = sa.Table(
     "leases",
     TABLES,

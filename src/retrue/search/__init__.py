@@ -1,0 +1,1 @@
+"""Directed search for a recipe: processing, algorithm, hyperparameters."""

@@ -1,0 +1,241 @@
+"""Fit a recipe on a fold and score it: LightGBM, with what can be shared between trials shared."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from retrue import metrics, splits, training
+from retrue.encoding_frame import categorical_columns, encode_frame, fit_features, matrix_columns
+from retrue.search.folds import Fold, folds
+from retrue.search.recipe import Recipe, apply
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from retrue.config import Problem
+    from retrue.splits import Split
+
+MAX_BLOCKS = 60
+"""Blocks of rows a fold, or a little more; they say what a difference of two recipes is worth."""
+PATIENCE = 2.0
+"""A fold stops when so much rounds x learning rate brought no gain: 40 rounds at 0.05."""
+_OF_THE_DATASET = ("max_bin", "min_data_in_bin")
+
+
+@dataclass(frozen=True)
+class Material:
+    """What every trial is made of: the training part of a split, and its folds."""
+
+    problem: Problem
+    train: pd.DataFrame
+    y: NDArray[np.float64]
+    classes: tuple[str, ...]
+    folds: tuple[Fold, ...]
+    blocks: tuple[NDArray[np.intp], ...]
+    """Position of each scored row's block in the names of the fold's blocks."""
+    block_names: tuple[NDArray[np.intp], ...]
+    """A block that two folds score has one name: it is one observation."""
+
+    @property
+    def span_days(self) -> float:
+        """Days from the oldest training row to the newest; 0 without a time column."""
+        return float(splits.ages(self.train, self.problem).max())
+
+
+def material(parts: Split, problem: Problem) -> Material:
+    """Folds of a split's training part; its hold-out is not looked at.
+
+    Raises
+    ------
+    TrainingError
+        As `retrue.search.folds.folds`.
+    """
+    made = folds(parts.train, problem)
+    names = _blocks(parts.train, problem)
+    coded = [np.unique(names[fold.valid], return_inverse=True) for fold in made]
+    return Material(
+        problem=problem,
+        train=parts.train,
+        y=splits.target(parts.train, problem, parts.classes),
+        classes=parts.classes,
+        folds=made,
+        blocks=tuple(positions for _, positions in coded),
+        block_names=tuple(found for found, _ in coded),
+    )
+
+
+@dataclass(frozen=True)
+class FoldScore:
+    """What one fold says of a recipe."""
+
+    curve: NDArray[np.float64] = field(repr=False)
+    """Mean loss of the scored rows after each round, shape (n_rounds,)."""
+    block_sums: NDArray[np.float64] = field(repr=False)
+    """Sum of the losses of each block after each round, shape (n_rounds, n_blocks)."""
+    block_rows: NDArray[np.float64] = field(repr=False)
+    """Rows of each block, shape (n_blocks,)."""
+    block_names: NDArray[np.intp] = field(repr=False)
+    auc: float | None
+    """After the fold's own best round; of binary labels with both classes only."""
+    seconds: float
+
+
+class Evaluator:
+    """Scores recipes fold by fold; keeps what was encoded and binned for the next recipe.
+
+    Not to be shared by threads: the weights of a kept data set are those of its last recipe.
+    """
+
+    def __init__(self, of: Material, num_threads: int) -> None:
+        self.of = of
+        self._num_threads = num_threads
+        self._ages = splits.ages(of.train, of.problem)
+        self._kept: dict[tuple[int, str], tuple[lgb.Dataset, lgb.Dataset]] = {}
+
+    def score(self, recipe: Recipe, k: int, deadline: float = np.inf) -> FoldScore | None:
+        """Fit `recipe` on fold `k` and follow its loss, round by round.
+
+        Stops early when the loss turned. None when `deadline` (seconds since the epoch) passed.
+        """
+        import lightgbm as lgb
+
+        began = time.perf_counter()
+        fold, problem = self.of.folds[k], apply(self.of.problem, recipe)
+        params = training.parameters(problem, len(self.of.classes))
+        params |= {"num_threads": self._num_threads, "feature_pre_filter": False}
+        train_set, valid_set = self._datasets(problem, params, k)
+        train_set.set_weight(
+            training.row_weights(
+                self.of.y[fold.train],
+                self._ages[fold.train] - self._ages[fold.train].min(),
+                recipe.class_weights,
+                recipe.half_life_days,
+            )
+        )
+        follow = _Follow(
+            training.loss_name(problem),
+            self.of.y[fold.valid],
+            self.of.blocks[k],
+            _patience(recipe),
+            deadline,
+        )
+        lgb.train(
+            params,
+            train_set,
+            recipe.num_boost_round,
+            valid_sets=[valid_set],
+            feval=follow.losses,
+            callbacks=[follow.stop],
+            keep_training_booster=True,  # else it is written out and read again
+        )
+        if follow.is_late:
+            return None
+        return FoldScore(
+            curve=np.array(follow.curve),
+            block_sums=np.array(follow.sums),
+            block_rows=np.bincount(self.of.blocks[k]).astype(np.float64),
+            block_names=self.of.block_names[k],
+            auc=_auc(problem, self.of.y[fold.valid], follow.best_scores),
+            seconds=time.perf_counter() - began,
+        )
+
+    def _datasets(
+        self, problem: Problem, params: dict[str, Any], k: int
+    ) -> tuple[lgb.Dataset, lgb.Dataset]:
+        import lightgbm as lgb
+
+        of_dataset = {name: params[name] for name in _OF_THE_DATASET if name in params}
+        key = (k, f"{problem.processing!r} {problem.features!r} {of_dataset}")
+        if key in self._kept:
+            return self._kept[key]
+        fold = self.of.folds[k]
+        older = self.of.train.iloc[fold.train]
+        features = fit_features(older, problem.features, problem.processing)
+        train_set = lgb.Dataset(
+            encode_frame(older, features),
+            self.of.y[fold.train],
+            feature_name=matrix_columns(features),
+            categorical_feature=categorical_columns(features),
+            params=params,
+        )
+        # A class that LightGBM was not told of is no business of its own; `follow` judges.
+        valid_set = train_set.create_valid(
+            encode_frame(self.of.train.iloc[fold.valid], features),
+            self.of.y[fold.valid],
+            params=params,
+        )
+        valid_set.set_reference(train_set)  # takes over which columns are categories
+        self._kept[key] = train_set.construct(), valid_set.construct()
+        return self._kept[key]
+
+
+class _Follow:
+    """Losses of each round, and when to stop."""
+
+    def __init__(
+        self,
+        loss: str,
+        y: NDArray[np.float64],
+        blocks: NDArray[np.intp],
+        patience: int,
+        deadline: float,
+    ) -> None:
+        self._loss, self._y, self._blocks = loss, y, blocks
+        self._n_blocks = int(blocks.max()) + 1
+        self._patience, self._deadline = patience, deadline
+        self.curve: list[float] = []
+        self.sums: list[NDArray[np.float64]] = []
+        self.best_scores: NDArray[np.float64] = np.empty(0)
+        self._best, self._best_round = np.inf, 0
+        self.is_late = False
+
+    def losses(self, scores: NDArray[np.float64], _: object) -> tuple[str, float, bool]:
+        rows = metrics.row_losses(self._loss, self._y, scores)
+        sums: NDArray[np.float64] = np.bincount(
+            self._blocks, weights=rows, minlength=self._n_blocks
+        ).astype(np.float64)
+        mean = float(sums.sum() / len(rows))
+        self.curve.append(mean)
+        self.sums.append(sums)
+        if mean < self._best:
+            self._best, self._best_round = mean, len(self.curve)
+            self.best_scores = scores.copy()
+        return self._loss, mean, False
+
+    def stop(self, env: Any) -> None:
+        from lightgbm.callback import EarlyStopException
+
+        self.is_late = time.time() > self._deadline
+        if self.is_late or env.iteration + 1 - self._best_round >= self._patience:
+            raise EarlyStopException(
+                self._best_round - 1, [("valid_0", self._loss, self._best, False)]
+            )
+
+
+def _patience(recipe: Recipe) -> int:
+    rate = float(recipe.params.get("learning_rate", 0.1))
+    return 30 if recipe.algorithm == "rf" else max(int(PATIENCE / rate), 20)
+
+
+def _blocks(train: pd.DataFrame, problem: Problem) -> NDArray[np.intp]:
+    """Name of the block of each row: its day, or some days, or one of 60 by chance."""
+    if problem.data.time is None:
+        by_chance: NDArray[np.intp] = splits.blocks(train, problem) % MAX_BLOCKS
+        return by_chance
+    days = np.floor(splits.ages(train, problem)).astype(np.intp)
+    # A window is at most a third of the span.
+    width = max(-(-int(days.max() + 1) // (3 * MAX_BLOCKS)), 1)
+    found: NDArray[np.intp] = days // width
+    return found
+
+
+def _auc(problem: Problem, y: NDArray[np.float64], scores: NDArray[np.float64]) -> float | None:
+    if problem.label.task != "binary" or y.min() == y.max():
+        return None
+    return metrics.auc(y, scores)

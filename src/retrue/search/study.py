@@ -1,0 +1,287 @@
+"""The study on disk: what to try next, what was tried, whom it belonged to. Home of optuna.
+
+A journal file under RETRUE_HOME that only grows: a search killed at any line goes on from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retrue.home import home
+from retrue.processes import is_running, this_process
+from retrue.refs import Ref
+from retrue.search.recipe import Recipe
+from retrue.search.rivals import Rival
+from retrue.search.trials import FoldResult, TrialRecord, difference
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import optuna
+
+    from retrue.config import Problem
+    from retrue.refs import DataRef
+    from retrue.search.space import Choices, Space
+
+N_STARTUP = 10
+"""Trials before the sampler models them; Optuna's own default of TPE."""
+
+
+class StudyRef(Ref):
+    """One study: `key` hashes the data and all of the definition that a recipe depends on."""
+
+    problem: str
+    key: str
+
+    @property
+    def path(self) -> Path:
+        """The journal; what was found lies beside it."""
+        return home() / "searches" / self.problem / f"{self.key[:16]}.journal"
+
+
+def study_ref(problem: Problem, data: DataRef) -> StudyRef:
+    """The study of a problem on a data version: the same for the same content and settings.
+
+    Where the work is done is left out: a search may go on with more workers.
+    """
+    told = problem.model_dump(
+        mode="json", include={"name", "label", "features", "processing", "training", "search"}
+    )
+    told |= {"time": problem.data.time, "key": problem.data.key, "metric": problem.gate.metric}
+    told["search"] = {
+        name: value
+        for name, value in told["search"].items()
+        if name not in ("n_workers", "cluster")
+    }
+    told["data"] = [data.sha256, data.until]
+    payload = json.dumps(told, sort_keys=True).encode()
+    return StudyRef(problem=problem.name, key=hashlib.sha256(payload).hexdigest())
+
+
+class Study:
+    """A study opened by one process; safe to be open in several."""
+
+    def __init__(self, ref: StudyRef, problem: Problem, space: Space) -> None:
+        import optuna
+        from optuna.storages.journal import JournalFileBackend
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        ref.path.parent.mkdir(parents=True, exist_ok=True)
+        self._problem, self._space = problem, space
+        self._study = optuna.create_study(
+            study_name=ref.key,
+            storage=optuna.storages.JournalStorage(JournalFileBackend(str(ref.path))),
+            direction="maximize" if problem.gate.metric == "auc" else "minimize",
+            pruner=_pruner(),
+            load_if_exists=True,
+        )
+
+    def begin(self, guesses: Sequence[tuple[str, Choices, Recipe | None]]) -> None:
+        """Put the first guesses in the queue, and again what died with its process.
+
+        A guess is an origin, its choices, and the recipe itself where the choices only come near.
+        """
+        for trial in self._study.get_trials(deepcopy=False, states=(_states().RUNNING,)):
+            if _is_orphan(trial.user_attrs.get("owner")):
+                self._study.tell(trial.number, state=_states().FAIL)
+                if trial.params:
+                    kept = ("origin", "recipe_given")
+                    told = {k: v for k, v in trial.user_attrs.items() if k in kept}
+                    self._study.enqueue_trial(trial.params, user_attrs=told)
+        if "guessed" in self._study.user_attrs:
+            return
+        for origin, choices, recipe in guesses:
+            attrs: dict[str, Any] = {"origin": origin}
+            if recipe is not None:
+                attrs["recipe_given"] = recipe.model_dump(mode="json")
+            self._study.enqueue_trial(choices, user_attrs=attrs, skip_if_exists=True)
+        self._study.set_user_attr("guessed", True)
+
+    def ask(self) -> tuple[optuna.Trial, Recipe, Choices] | None:
+        """The next trial with its recipe; None when there were `search.max_trials`."""
+        done = self._counted()
+        limit = self._problem.search.max_trials
+        if len(done) >= limit:
+            return None
+        self._study.sampler = _sampler(
+            self._problem.search.seed + len(done), self._problem.search.n_workers > 1
+        )
+        trial = self._study.ask()
+        # Lanes that asked at the same moment: only those within the bound may go on.
+        n_failed = sum(
+            one.state == _states().FAIL and one.number < trial.number
+            for one in self._study.get_trials(deepcopy=False)
+        )
+        if trial.number - n_failed >= limit:
+            self._study.tell(trial, state=_states().FAIL)
+            return None
+        trial.set_user_attr("owner", [socket.gethostname(), *this_process()])
+        choices = self._space.suggest(trial)
+        given = trial.user_attrs.get("recipe_given")
+        recipe = self._space.recipe(choices) if given is None else Recipe.model_validate(given)
+        return trial, recipe, choices
+
+    def report(self, trial: optuna.Trial, folds: Sequence[FoldResult]) -> bool:
+        """Tell what the folds so far say; whether to go on with the next one."""
+        value = mean_value(folds, self._problem.gate.metric)
+        trial.set_user_attr("folds", [one.model_dump(mode="json") for one in folds])
+        trial.report(value, len(folds) - 1)
+        return not trial.should_prune()
+
+    def finish(
+        self,
+        trial: optuna.Trial,
+        recipe: Recipe,
+        folds: Sequence[FoldResult],
+        *,
+        is_pruned: bool = False,
+    ) -> float | None:
+        """Close a trial; its value, or None without one."""
+        trial.set_user_attr("recipe", recipe.model_dump(mode="json"))
+        trial.set_user_attr("folds", [one.model_dump(mode="json") for one in folds])
+        if is_pruned:
+            self._study.tell(trial, state=_states().PRUNED)
+            return None
+        value = mean_value(folds, self._problem.gate.metric)
+        self._study.tell(trial, value)
+        return value
+
+    def fail(self, trial: optuna.Trial) -> None:
+        """Close a trial that has no result."""
+        self._study.tell(trial, state=_states().FAIL)
+
+    def records(self) -> list[TrialRecord]:
+        """All closed trials in their order."""
+        names = {
+            _states().COMPLETE: "complete",
+            _states().PRUNED: "pruned",
+            _states().FAIL: "failed",
+        }
+        trials = [
+            one
+            for one in self._study.get_trials(deepcopy=False)
+            if one.state in names and one.datetime_start and one.datetime_complete
+        ]
+        first = min((one.datetime_start for one in trials if one.datetime_start), default=None)
+        found = []
+        for one in trials:
+            attrs = one.user_attrs
+            assert first is not None and one.datetime_start and one.datetime_complete
+            recipe = attrs.get("recipe") or attrs.get("recipe_given")
+            if recipe is None and not one.params:
+                continue  # killed, or one too many, before it had chosen anything
+            found.append(
+                TrialRecord(
+                    number=one.number,
+                    state=names[one.state],
+                    origin=attrs.get("origin", "sampled"),
+                    recipe=recipe or self._space.recipe(one.params),
+                    choices=one.params,
+                    value=one.value,
+                    folds=attrs.get("folds", ()),
+                    started_s=(one.datetime_start - first).total_seconds(),
+                    seconds=(one.datetime_complete - one.datetime_start).total_seconds(),
+                )
+            )
+        return found
+
+    def keep_rivals(self, found: Sequence[Rival]) -> None:
+        """Keep what the rivals scored."""
+        self._study.set_user_attr("rivals", [one.model_dump(mode="json") for one in found])
+
+    def rivals(self) -> tuple[Rival, ...]:
+        """What the rivals scored; empty before it was kept."""
+        kept = self._study.user_attrs.get("rivals", ())
+        return tuple(Rival.model_validate(one) for one in kept)
+
+    def importance(self) -> dict[str, float]:
+        """Share of each choice in the differences of the values, largest first; sums to 1.
+
+        PED-ANOVA (Watanabe et al. 2023): which choices tell the better half of the trials from the
+        rest. Empty with fewer than eight complete trials: a share of so few is noise.
+        """
+        from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+        complete = self._study.get_trials(deepcopy=False, states=(_states().COMPLETE,))
+        if len(complete) < 8 or len({one.value for one in complete}) < 2:
+            return {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the evaluator is experimental
+            evaluator = PedAnovaImportanceEvaluator(target_quantile=0.5, region_quantile=1.0)
+            found = get_param_importances(self._study, evaluator=evaluator)
+        total = sum(found.values())
+        return {name: value / total for name, value in found.items()} if total > 0 else {}
+
+    def _counted(self) -> list[Any]:
+        """Trials that count against the bound: all but the failed ones and those that wait."""
+        counted = (_states().COMPLETE, _states().PRUNED, _states().RUNNING)
+        return list(self._study.get_trials(deepcopy=False, states=counted))
+
+
+def mean_value(folds: Sequence[FoldResult], metric: str) -> float:
+    """The gate's metric, mean over the folds."""
+    found = [one.auc or 0.0 if metric == "auc" else one.loss for one in folds]
+    return sum(found) / len(found)
+
+
+def _states() -> Any:
+    from optuna.trial import TrialState
+
+    return TrialState
+
+
+def _sampler(seed: int, is_parallel: bool) -> optuna.samplers.BaseSampler:
+    """A sampler that depends on the trials and `seed` alone, so that a resumed search is the same.
+
+    Tree-structured Parzen estimator (Bergstra et al. 2011), of all choices together.
+    """
+    from optuna.samplers import TPESampler
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that some of it is experimental
+        return TPESampler(
+            n_startup_trials=N_STARTUP,
+            multivariate=True,
+            group=True,
+            constant_liar=is_parallel,
+            seed=seed,
+            warn_independent_sampling=False,
+        )
+
+
+def _pruner() -> optuna.pruners.BasePruner:
+    """Stop a trial that is worse than the best by more than a standard error, folds so far.
+
+    It could no longer be taken by `retrue.search.choice`. Optuna's median pruner compares means of
+    different folds, which differ more by season than by recipe.
+    """
+    import optuna
+
+    class PairedPruner(optuna.pruners.BasePruner):
+        def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+            complete = study.get_trials(deepcopy=False, states=(_states().COMPLETE,))
+            if not complete:
+                return False
+            sign = -1 if study.direction.name == "MAXIMIZE" else 1
+            best = min(complete, key=lambda one: (sign * (one.value or 0.0), one.number))
+            ours, theirs = (
+                [FoldResult.model_validate(fold) for fold in one.user_attrs["folds"]]
+                for one in (trial, best)
+            )
+            gap = difference(ours, theirs)
+            return gap.mean > gap.standard_error
+
+    return PairedPruner()
+
+
+def _is_orphan(owner: list[Any] | None) -> bool:
+    """Whether a running trial's process is gone; of another machine's nobody here can tell."""
+    if owner is None:
+        return True
+    host, pid, created = owner
+    return host == socket.gethostname() and not is_running(int(pid), float(created))

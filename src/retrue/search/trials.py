@@ -1,0 +1,109 @@
+"""What is known of a trial, and how much a difference between two of them is worth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from retrue.search.recipe import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from retrue.search.evaluate import FoldScore
+
+State = Literal["complete", "pruned", "failed"]
+
+
+class FoldResult(BaseModel):
+    """One fold of a trial, after the trial's common number of rounds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    loss: float
+    auc: float | None
+    best_round: int
+    """Where this fold alone would have stopped."""
+    block_losses: tuple[float, ...]
+    """Mean loss of each block (day) of the scored rows."""
+    block_rows: tuple[int, ...]
+    block_names: tuple[int, ...]
+    seconds: float
+
+
+class TrialRecord(BaseModel):
+    """One trial: what was tried, what came out and what it cost."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int
+    state: State
+    origin: Literal["configured", "champion", "guess", "sampled"]
+    recipe: Recipe
+    choices: dict[str, bool | int | float | str]
+    value: float | None
+    """Of the gate's metric, mean over the folds; None unless it is complete."""
+    folds: tuple[FoldResult, ...]
+    started_s: float
+    """Seconds since the first trial began."""
+    seconds: float
+
+
+class Difference(BaseModel):
+    """Mean loss of one trial less that of another on the same rows, and its standard error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: float
+    standard_error: float
+
+
+def difference(ours: Sequence[FoldResult], theirs: Sequence[FoldResult]) -> Difference:
+    """Paired difference of two trials over the folds that both have; positive: ours is worse.
+
+    Differences are paired by block, for two recipes find the same day hard, and each fold counts
+    alike. The error is the larger of two: that between blocks (rows of a day are one observation,
+    also when several folds score them; Cameron & Miller 2015) and that between folds (a season may
+    favour one recipe for a month).
+    """
+    n = min(len(ours), len(theirs))
+    means = np.zeros(n)
+    parts: dict[int, float] = {}
+    for k in range(n):
+        rows = np.array(ours[k].block_rows, dtype=np.float64)
+        gaps = np.array(ours[k].block_losses) - np.array(theirs[k].block_losses)
+        means[k] = np.average(gaps, weights=rows)
+        for name, part in zip(
+            ours[k].block_names, rows / rows.sum() * (gaps - means[k]) / n, strict=True
+        ):
+            parts[name] = parts.get(name, 0.0) + float(part)
+    by_block = float(np.sqrt(sum(part**2 for part in parts.values())))
+    by_fold = float(means.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+    return Difference(mean=float(means.mean()), standard_error=max(by_block, by_fold))
+
+
+def fold_results(scores: Sequence[FoldScore]) -> tuple[int, tuple[FoldResult, ...]]:
+    """The common number of rounds of a trial, and its folds after it.
+
+    One number for all folds, where their mean loss is least: were each fold to choose its own, it
+    would be judged by the rows that chose.
+    """
+    n_rounds = min(len(score.curve) for score in scores)
+    mean = np.mean([score.curve[:n_rounds] for score in scores], axis=0)
+    best = int(mean.argmin()) + 1
+    return best, tuple(
+        FoldResult(
+            loss=float(score.curve[best - 1]),
+            auc=score.auc,
+            best_round=int(score.curve.argmin()) + 1,
+            block_losses=tuple(
+                (score.block_sums[best - 1] / np.maximum(score.block_rows, 1)).tolist()
+            ),
+            block_rows=tuple(score.block_rows.astype(int).tolist()),
+            block_names=tuple(score.block_names.tolist()),
+            seconds=score.seconds,
+        )
+        for score in scores
+    )

@@ -1,0 +1,88 @@
+"""Which trial is taken: luck on the folds is no reason to take a larger model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from retrue.config import Processing
+from retrue.search.choice import choose
+from retrue.search.recipe import Recipe
+from retrue.search.trials import FoldResult, State, TrialRecord, difference
+
+
+def _trial(
+    number: int, leaves: int, block_losses: list[list[float]], state: State = "complete"
+) -> TrialRecord:
+    folds = tuple(
+        FoldResult(
+            loss=float(np.mean(losses)),
+            auc=None,
+            best_round=10,
+            block_losses=tuple(losses),
+            block_rows=(10,) * len(losses),
+            block_names=tuple(range(100 * k, 100 * k + len(losses))),
+            seconds=1.0,
+        )
+        for k, losses in enumerate(block_losses)
+    )
+    value = float(np.mean([fold.loss for fold in folds]))
+    return TrialRecord(
+        number=number,
+        state=state,
+        origin="sampled",
+        recipe=Recipe(
+            params={"num_leaves": leaves}, num_boost_round=10, processing=Processing()
+        ),
+        choices={},
+        value=value if state == "complete" else None,
+        folds=folds,
+        started_s=0.0,
+        seconds=1.0,
+    )  # fmt: skip
+
+
+def test_a_lead_within_its_noise_goes_to_the_simpler_one() -> None:
+    simple = _trial(0, 7, [[0.50, 0.52, 0.48, 0.50], [0.50, 0.47, 0.53, 0.50]])
+    lucky = _trial(1, 63, [[0.52, 0.49, 0.51, 0.46], [0.47, 0.51, 0.49, 0.52]])
+    chosen = choose([simple, lucky], "log_loss")
+    assert chosen is not None
+    assert (chosen.number, chosen.best, chosen.n_alike) == (0, 1, 2)
+    assert "the simplest (70 leaves) of 2 trials" in chosen.reason
+
+
+def test_a_lead_on_every_day_is_taken_even_by_the_larger_one() -> None:
+    simple = _trial(0, 7, [[0.50, 0.62, 0.38, 0.50], [0.51, 0.47, 0.63, 0.50]])
+    better = _trial(1, 63, [[0.48, 0.60, 0.36, 0.48], [0.49, 0.45, 0.61, 0.48]])
+    chosen = choose([simple, better], "log_loss")
+    assert chosen is not None and chosen.number == 1
+
+
+def test_a_lead_in_one_season_alone_is_not_beyond_the_noise_of_folds() -> None:
+    simple = _trial(0, 7, [[0.5] * 30, [0.5] * 30, [0.5] * 30])
+    seasonal = _trial(1, 63, [[0.40] * 30, [0.52] * 30, [0.52] * 30])
+    chosen = choose([simple, seasonal], "log_loss")
+    assert chosen is not None
+    assert (chosen.best, chosen.number) == (1, 0)
+
+
+def test_a_pruned_trial_is_never_taken() -> None:
+    pruned = _trial(0, 2, [[0.1, 0.1]], "pruned")
+    assert choose([pruned], "log_loss") is None
+    complete = _trial(1, 7, [[0.5, 0.6], [0.5, 0.6]])
+    chosen = choose([pruned, complete], "log_loss")
+    assert chosen is not None and chosen.number == 1
+
+
+def test_days_that_are_hard_for_both_are_no_noise_of_their_difference() -> None:
+    ours = _trial(0, 7, [[0.2, 0.9, 0.4]]).folds
+    theirs = _trial(1, 7, [[0.1, 0.8, 0.3]]).folds
+    gap = difference(ours, theirs)
+    assert np.isclose(gap.mean, 0.1) and np.isclose(gap.standard_error, 0.0)
+
+
+def test_a_day_that_two_folds_score_is_one_observation() -> None:
+    ours = _trial(0, 7, [[0.2, 0.9, 0.4, 0.6]]).folds
+    theirs = _trial(1, 7, [[0.3, 0.7, 0.5, 0.5]]).folds
+    once = difference(ours, theirs)
+    twice = difference(ours * 2, theirs * 2)
+    assert np.isclose(once.standard_error, twice.standard_error)
