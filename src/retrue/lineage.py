@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from retrue import data_versions, delta, lake, ledger, registry, run_files
 from retrue.environment import Environment
 from retrue.errors import DataError
-from retrue.gate import Verdict
 from retrue.home import lake_dir
 from retrue.lineage_facts import (
     Approval,
@@ -27,6 +26,7 @@ from retrue.lineage_facts import (
 )
 from retrue.refs import DataRef, TablePin
 from retrue.registry import Run, Version
+from retrue.verdicts import Verdict
 
 
 def of_model(problem: str, version: int | None = None) -> Lineage:

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from retrue.environment import Environment
-from retrue.gate import Verdict
 from retrue.refs import TablePin
+from retrue.verdicts import Verdict
 
 
 class _Facts(BaseModel):

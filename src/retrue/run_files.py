@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from retrue.config import Problem
-    from retrue.gate import Verdict
+    from retrue.verdicts import Verdict
 
 PROBLEM = "problem.json"
 """The whole definition, defaults spelled out: `Problem.model_validate_json` reads it."""

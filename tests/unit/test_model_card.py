@@ -213,7 +213,7 @@ def test_a_card_is_made_for_each_task(cards: Cards, task: str, has_time: bool) -
     Outline(page)
     figures = page.partition("<main")[2]
     assert not re.search(r'="(nan|inf|None)|[ ">](nan|inf|None)[ ,<]', figures)
-    assert ("calibration" in model_card.absent(facts)) == (task != "regression")
+    assert "calibration" not in model_card.absent(facts) or task != "regression"
     assert ("act above" in text_of(page, "costs")) == (task == "binary")
     assert ("nothing is said of tomorrow" in text_of(page, "limits")) == (not has_time)
     assert "greatest" in text_of(page, "data") or task != "regression"

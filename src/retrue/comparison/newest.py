@@ -9,9 +9,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from retrue import bundles, data_versions, gate, lake, splits, tracking
-from retrue.comparison.resampling import intervals
+from retrue.decision_costs import decision_threshold
 from retrue.errors import DataError, RetrueError
-from retrue.gate import Interval
+from retrue.evidence import figures, resampling
+from retrue.verdicts import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +90,8 @@ def on_newest(problem: Problem, origins: Sequence[Lineage], serving: int | None)
         if reason is not None:
             why_not[origin.version] = reason
     base = serving if serving in scores else None
+    draws = resampling.draw(days, problem.gate.resamples, problem.training.seed)
+    threshold = decision_threshold(problem)
     return OnNewest(
         data_version=ref.version,
         span=_span(problem, ref, parts),
@@ -102,7 +105,7 @@ def on_newest(problem: Problem, origins: Sequence[Lineage], serving: int | None)
             if one.version in why_not
             else Scored(
                 version=one.version,
-                metrics=intervals(problem, y, scores[one.version], days),
+                metrics=figures.intervals(problem, y, scores[one.version], draws, threshold),
                 gain=None
                 if base is None or one.version == base
                 else _gain(problem, y, scores[base], scores[one.version], days),

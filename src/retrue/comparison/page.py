@@ -12,18 +12,18 @@ from retrue.files import write_atomically
 from retrue.home import lake_dir
 from retrue.html_page import code, document, not_measured, table, tiles
 from retrue.model_card.charts import curves_chart, figure
-from retrue.model_card.evidence import MEANING
+from retrue.model_card.evidence import meaning
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from retrue.comparison import Compared, Comparison, Side
     from retrue.comparison.newest import OnNewest, Scored
-    from retrue.gate import Interval
+    from retrue.verdicts import Interval
 
 _MAX_FEATURES = 15
 _MAX_METRICS = 4
-"""The first ones decide; the cards have them all."""
+"""That are drawn, and told of what was judged; the first ones decide."""
 
 
 def write_page(found: Compared) -> Path:
@@ -92,7 +92,7 @@ def _newest(told: Comparison) -> str:
         f"<div><h3>{safe(name)}{_meaning(name)}</h3>"
         + scrolled(versions_chart(_points(newest, name, told.serving), name, "not fair"))
         + "</div>"
-        for name in names
+        for name in names[:_MAX_METRICS]
     )
     parts.append(f'<div class="beside">{charts}</div>')
     header = ("version", *names, f"gain over v{newest.base}" if newest.base else "gain", "")
@@ -229,7 +229,7 @@ def _own_point(one: Side, name: str) -> Point:
 
 
 def _meaning(name: str) -> str:
-    return f' <small class="muted">{MEANING[name]}</small>' if name in MEANING else ""
+    return f' <small class="muted">{safe(meaning(name))}</small>'
 
 
 def _interval(found: Interval | None, form: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from retrue.comparison import Comparison, Side
     from retrue.comparison.newest import OnNewest
-    from retrue.gate import Interval
+    from retrue.verdicts import Interval
 
 Table = tuple[str, tuple[str, ...], list[list[str]]]
 """Title, header and rows."""

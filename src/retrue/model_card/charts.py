@@ -26,8 +26,8 @@ from retrue.exploration_page.charts import (
 from retrue.model_card.changes import sign
 
 if TYPE_CHECKING:
-    from retrue.gate import Calibration, SliceGain
     from retrue.model_card.facts import Effect
+    from retrue.verdicts import Calibration, SliceGain
 
 WIDTH = 370.0
 """Fits a screen of 400 pixels."""

@@ -9,6 +9,7 @@ from retrue.exploration_page.charts import safe, short
 from retrue.exploration_page.sections import scrolled
 from retrue.html_page import facts as facts_list
 from retrue.html_page import not_measured, table
+from retrue.metric_table import TABLE
 from retrue.model_card.charts import (
     Span,
     calibration_chart,
@@ -18,26 +19,10 @@ from retrue.model_card.charts import (
 )
 
 if TYPE_CHECKING:
-    from retrue.gate import Interval
     from retrue.lineage_facts import Lineage
     from retrue.model_card.facts import Facts
+    from retrue.verdicts import Interval
 
-MEANING = {
-    "log_loss": "nats a row, lower is better",
-    "auc": "0 to 1, higher is better",
-    "average_precision": "0 to 1, higher is better",
-    "brier": "0 to 1, lower is better",
-    "cost": "of the decisions, a row, lower is better",
-    "accuracy": "share, higher is better",
-    "balanced_accuracy": "share, higher is better",
-    "precision": "share of alarms, higher is better",
-    "recall": "share of cases, higher is better",
-    "f1": "0 to 1, higher is better",
-    "squared_error": "in the label's unit squared, lower is better",
-    "rmse": "in the label's unit, lower is better",
-    "mae": "in the label's unit, lower is better",
-    "r2": "share, higher is better",
-}
 HELD, BROKEN = '<span class="good-text">holds</span>', '<span class="bad-text">does not hold</span>'
 
 
@@ -58,7 +43,7 @@ def figures(found: Lineage) -> list[Figure]:
     verdict, stored, is_first = found.verdict, found.metrics, found.champion is None
     measured = verdict.metrics if verdict else {}
     rivals = verdict.champion_metrics if verdict else {}
-    named = [name for name in MEANING if f"holdout_{name}" in stored and name not in measured]
+    named = [name for name in TABLE if f"holdout_{name}" in stored and name not in measured]
     listed = []
     for name in (*measured, *named):
         ours, rival = measured.get(name), rivals.get(name)
@@ -77,6 +62,12 @@ def figures(found: Lineage) -> list[Figure]:
             )
         )
     return listed
+
+
+def meaning(name: str) -> str:
+    """What a metric tells, and which way is better; nothing for one that the table lacks."""
+    known = TABLE.get(name)
+    return "" if known is None else f"{known.tells}, {known.better} is better"
 
 
 def metrics(facts: Facts) -> str:
@@ -163,6 +154,7 @@ def calibration(facts: Facts) -> str:
             _ranged(found.intercept, found.intercept_lower, found.intercept_upper)
             + "; 0 is right, below 0 says too much",
         ),
+        ("Correction", f"{facts.correction}, of the scores" if facts.correction else "none"),
         ("Champion's error", figure(found.champion_error, ".4f")),
     ]
     chart = scrolled(calibration_chart(found, "Observed share by mean score"))
@@ -185,7 +177,7 @@ def _metric_row(one: Figure) -> list[str]:
         _said(one.theirs, one.their_interval),
         figure(one.no_skill, ".4f"),
         pair_chart(ours, theirs, f"{one.name}: this version above, champion below") if ours else "",
-        f'<span class="whole">{MEANING.get(one.name, "")}</span>',
+        safe(meaning(one.name)),
     ]
 
 

@@ -54,6 +54,8 @@ class Facts:
     threshold: float
     inputs: tuple[Input, ...]
     n_reference: int
+    correction: str | None = None
+    """Kind of calibrator that corrects the scores, if one does."""
     effects: tuple[Effect, ...] = ()
     rival: Rival | None = None
 
@@ -77,6 +79,7 @@ def gather(problem: Problem, model: ModelRef) -> Facts:
         threshold=signature["threshold"],
         inputs=inputs(signature["features"], reference),
         n_reference=len(reference),
+        correction=signature.get("calibration", {}).get("kind"),
         effects=read_effects(files),
         rival=_rival(origin),
     )

@@ -47,6 +47,7 @@ def not_for(facts: Facts) -> list[str]:
 def known_limits(facts: Facts) -> list[str]:
     """Where the model has not been, and what was not looked at."""
     said = [*_time(facts), *_classes(facts), *_values(facts)]
+    said += _calibration(facts)
     said.append(
         f"Drift is measured against a sample of {facts.n_reference:,} rows{_span(facts)}, the"
         " hold-out included."
@@ -110,6 +111,20 @@ def _values(facts: Facts) -> list[str]:
     if gaps:
         said.append(f"Missing in more than half of the rows: {_listed(gaps)}.")
     return said
+
+
+def _calibration(facts: Facts) -> list[str]:
+    """A fault that is sure, also where it is small enough for the gate."""
+    found = facts.lineage.verdict.calibration if facts.lineage.verdict else None
+    if found is None or found.slope_lower is None or found.slope_upper is None:
+        return []
+    if found.slope_lower <= 1 <= found.slope_upper:
+        return []
+    how = "further from" if found.slope_upper < 1 else "closer to"
+    return [
+        f"Scores lie {how} the middle than what comes true (slope {found.slope:.2f}, 1 is right):"
+        " read the calibration before a score is taken for a probability."
+    ]
 
 
 def training_span(facts: Facts) -> tuple[date, date] | None:
