@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from pydantic import ValidationError
 
+from flows.options import Json, Name, print_result
 from retrue import stack
 from retrue.approval_answers import Answer
 from retrue.errors import ConfigError
 from retrue.problems import load_problem
 from retrue.story import outline
 
-Name = Annotated[str, typer.Argument(help="Problem: a file in configs/, without .yaml")]
 Version = Annotated[
     int | None, typer.Option(min=1, help="Model version; the one that waits unless it is given.")
 ]
 By = Annotated[str, typer.Option(help="Who decides.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the ledger and the registry.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
 def approvals(name: Name, json_: Json = False) -> None:
@@ -44,7 +42,7 @@ def approvals(name: Name, json_: Json = False) -> None:
         )
         for one in found
     ]
-    _show({"approvals": found}, columns(header, lines), json_)
+    print_result({"approvals": found}, json_, columns(header, lines))
 
 
 def approve(
@@ -86,8 +84,4 @@ def _answer(
         told["then"] = f"the run at {told['page']} goes on"
     elif decision == "approve":
         told["then"] = f"`retrue deploy {name} --version {told['model_version']}` brings it in"
-    _show(told, outline({**told, "why": "; ".join(told["why"])}), as_json)
-
-
-def _show(found: dict[str, Any], lines: list[str], as_json: bool) -> None:
-    typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(lines))
+    print_result(told, as_json, outline({**told, "why": "; ".join(told["why"])}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -19,15 +18,16 @@ from flows import (
     init_command,
     labels_commands,
 )
+from flows.options import Json, Name, print_result
 from retrue import expectations_process, openmp, stack
 from retrue.approval_answers import Rejected
 from retrue.errors import RetrueError
 from retrue.home import home
 from retrue.problems import all_problems, load_problem
-from retrue.story import console, outline
+from retrue.story import console
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    pass
 
 app = typer.Typer(
     help="Keep tabular models true while the world drifts.",
@@ -46,8 +46,6 @@ app.command()(evidence_commands.compare)
 app.command()(evidence_commands.card)
 err = console(stderr=True)
 
-Name = Annotated[str, typer.Argument(help="Problem: a file in configs/, without .yaml")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Since = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day of the window (UTC).")
 ]
@@ -74,7 +72,7 @@ def up(json_: Json = False) -> None:
     at = stack.up(_tell)
     stack.wait_for_deployments(at, len(problems) * stack.FLOWS_PER_PROBLEM)
     serving = service.restore(Path.cwd(), _tell)
-    _show({"prefect": at.prefect, "mlflow": at.mlflow, "serving": serving}, json_)
+    print_result({"prefect": at.prefect, "mlflow": at.mlflow, "serving": serving}, json_)
 
 
 @app.command()
@@ -91,7 +89,7 @@ def status(json_: Json = False) -> None:
     """What runs, what serves and what the loop decided last."""
     from retrue import service
 
-    _show(service.status(Path.cwd()), json_)
+    print_result(service.status(Path.cwd()), json_)
 
 
 @app.command()
@@ -101,7 +99,7 @@ def train(name: Name, until: Until = None, search: Search = False, json_: Json =
     _connect(name)
     from flows.training import train as flow
 
-    _show(flow(name, _day(until), search), json_)
+    print_result(flow(name, _day(until), search), json_)
 
 
 @app.command()
@@ -112,7 +110,7 @@ def deploy(
     _connect(name)
     from flows.deployment import deploy as flow
 
-    _show(_let_through(flow(name, version, reason)), json_)
+    print_result(_let_through(flow(name, version, reason)), json_)
 
 
 @app.command()
@@ -129,7 +127,7 @@ def retrain(
     _connect(name)
     from flows.retraining import retrain as flow
 
-    _show(flow(name, _day(until), key, reason, search), json_)
+    print_result(flow(name, _day(until), key, reason, search), json_)
 
 
 @app.command()
@@ -138,7 +136,7 @@ def drift_check(name: Name, since: Since = None, until: Until = None, json_: Jso
     _connect(name)
     from flows.drift_check import drift_check as flow
 
-    _show(flow(name, _day(since), _day(until)), json_)
+    print_result(flow(name, _day(since), _day(until)), json_)
 
 
 @app.command()
@@ -149,7 +147,7 @@ def rollback(
     _connect(name)
     from flows.rollback import rollback as flow
 
-    _show(_let_through(flow(name, version, reason)), json_)
+    print_result(_let_through(flow(name, version, reason)), json_)
 
 
 @app.command()
@@ -168,7 +166,7 @@ def explain(
 
     found = flow(name, version, prediction, row)
     if json_:
-        _show(found, json_)
+        print_result(found, json_)
     else:
         from retrue.interpretation.explained_text import tell
 
@@ -230,12 +228,3 @@ def _day(moment: datetime | None) -> date | None:
 
 def _tell(line: str) -> None:
     err.print(line, style="dim", soft_wrap=True, markup=False)
-
-
-def _show(found: BaseModel | dict[str, Any], as_json: bool) -> None:
-    """The result: for people by default, or one JSON document on stdout."""
-    plain = found if isinstance(found, dict) else found.model_dump(mode="json")
-    if as_json:
-        print(json.dumps(plain, indent=1))
-    else:
-        print("\n".join(outline(plain)))

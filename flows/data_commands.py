@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from flows.options import Json, Name, print_result
 from retrue.data_text import columns, diff_lines, fault_lines, fault_records
 from retrue.problems import load_problem
 from retrue.story import outline
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 app = typer.Typer(
     help="Data versions, what changed between them, and the quarantine.", no_args_is_help=True
 )
 
-Name = Annotated[str, typer.Argument(help="Problem: a file in configs/, without .yaml")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Version = Annotated[
     int | None, typer.Option(min=0, help="Data version; the newest unless it is given.")
 ]
@@ -49,7 +44,7 @@ def list_(name: Name, json_: Json = False) -> None:
         for one in found
     ]
     header = ("version", "until", "rows", "set aside", "sha256", "config", "made at")
-    _show({"versions": found}, columns(header, lines), json_)
+    print_result({"versions": found}, json_, columns(header, lines))
 
 
 @app.command()
@@ -71,7 +66,7 @@ def show(
         for table, pin in shown.tables.items()
     }
     words = {**plain, "key": ", ".join(shown.key), "match_rates": rates, "tables": tables}
-    _show(plain, outline({**words.pop("entry"), **words}), json_)
+    print_result(plain, json_, outline({**words.pop("entry"), **words}))
 
 
 @app.command()
@@ -88,7 +83,7 @@ def diff(
 
     load_problem(name)
     found = compare(find(name, before), find(name, after), limit)
-    _show(asdict(found), diff_lines(found), json_)
+    print_result(asdict(found), json_, diff_lines(found))
 
 
 @app.command()
@@ -112,7 +107,7 @@ def export(
         "n_rows": ref.n_rows,
         "sha256": ref.sha256,
     }
-    _show(found, outline(found), json_)
+    print_result(found, json_)
 
 
 @app.command()
@@ -122,7 +117,9 @@ def faults(name: Name, limit: Limit = 50, json_: Json = False) -> None:
 
     load_problem(name)
     found, releases = read_quarantine(name), read_releases(name)
-    _show({"faults": fault_records(found, releases)}, fault_lines(found, releases, limit), json_)
+    print_result(
+        {"faults": fault_records(found, releases)}, json_, fault_lines(found, releases, limit)
+    )
 
 
 @app.command()
@@ -153,7 +150,7 @@ def release(
         ids += quarantine.whole_ids(name, fault_id or ())
     n_new = quarantine.release(name, ids, by, reason, datetime.now(UTC))
     found = {"released": n_new, "released_before": len(set(ids)) - n_new}
-    _show(found, outline(found), json_)
+    print_result(found, json_)
 
 
 @app.command()
@@ -164,9 +161,4 @@ def explore(name: Name, version: Version = None, json_: Json = False) -> None:
 
     problem = load_problem(name)
     found = {"page": str(write_page(problem, find(name, version)))}
-    _show(found, outline(found), json_)
-
-
-def _show(found: dict[str, Any], lines: Sequence[str], as_json: bool) -> None:
-    """The result: for people by default, or one JSON document on stdout."""
-    typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(lines))
+    print_result(found, json_)

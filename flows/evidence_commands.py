@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
+from flows.options import Json, Name
 from retrue.problems import load_problem
 
-Name = Annotated[str, typer.Argument(help="Problem: a file in configs/, without .yaml")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Version = Annotated[
     int | None, typer.Option(min=1, help="Model version; the newest unless it is given.")
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.options import Json
 from retrue.story import console
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ def init(
         str | None, typer.Option(help="Name of the problem; by default the file's.")
     ] = None,
     force: Annotated[bool, typer.Option(help="Overwrite a problem of this name.")] = False,
-    json_: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document and nothing else.")
-    ] = False,
+    json_: Json = False,
 ) -> None:
     """Profile any table; write configs/NAME.yaml and expectations/NAME/, ready to be trained."""
     from retrue.initialisation.initialise import initialise  # pandas and what reads with it

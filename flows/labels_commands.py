@@ -9,14 +9,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from flows.options import Json, Name, print_result
 from retrue.errors import ConfigError
 from retrue.problems import load_problem
-from retrue.story import outline
 
 app = typer.Typer(help="Labels that arrive apart from their rows.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="Problem: a file in configs/, without .yaml")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Answers = Annotated[
     Path,
     typer.Argument(help="CSV of labels by key, a queue's CSV filled in, or Label Studio's JSON."),
@@ -38,7 +36,7 @@ def import_(name: Name, file: Answers, author: Author = None, json_: Json = Fals
     from retrue.labelling.review_answers import import_file
 
     found = import_file(load_problem(name), file, author, datetime.now(UTC))
-    _show({"taken": found.taken, "skipped": found.skipped}, json_)
+    print_result({"taken": found.taken, "skipped": found.skipped}, json_)
 
 
 @app.command()
@@ -65,7 +63,7 @@ def queue(
         review_queue.export_csv(chosen, out)
     else:
         found["config"] = str(review_queue.export_label_studio(problem, chosen, out))
-    _show(found, json_)
+    print_result(found, json_)
 
 
 @app.command()
@@ -77,11 +75,11 @@ def show(name: Name, key: Key = None, json_: Json = False) -> None:
     problem = load_problem(name)
     monitoring.collect(problem.name)
     if key is None:
-        _show(labels.summary(problem.name), json_)
+        print_result(labels.summary(problem.name), json_)
         return
     found = labels.history(problem.name, _key(key, problem.data.key))
     rows = json.loads(found.to_json(orient="records", date_format="iso", date_unit="us"))
-    _show({"labels": rows}, json_)
+    print_result({"labels": rows}, json_)
 
 
 def _key(text: str, names: tuple[str, ...]) -> dict[str, Any]:
@@ -93,7 +91,3 @@ def _key(text: str, names: tuple[str, ...]) -> dict[str, Any]:
         expected = f"a JSON object with {', '.join(names)}"
         raise ConfigError(expected, repr(text)[:60], "--key", "name each column of data.key")
     return {name: found[name] for name in names}
-
-
-def _show(found: dict[str, Any], as_json: bool) -> None:
-    typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(outline(found)))

@@ -30,9 +30,8 @@ def dead_run(model: ModelRef) -> str | None:
 def ask(problem: Problem, model: ModelRef, why: tuple[str, ...], flow_run_id: str) -> Approval:
     """Write the question to the ledger and put its page on the run."""
     asked = approvals.ask(problem, model, why, flow_run_id)
-    publish(
-        pages.approval(problem, **approval_facts.evidence(model, asked)), "approval", problem.name
-    )
+    shown = approval_facts.evidence(problem, model, asked)
+    publish(pages.approval(problem, **shown), "approval", problem.name)
     return asked
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from retrue import tracking
+from retrue import model_card
 from retrue.stack import run_page
 
 if TYPE_CHECKING:
+    from retrue.config import Problem
     from retrue.ledger import Approval
     from retrue.refs import ModelRef
 
@@ -41,12 +42,13 @@ def question(found: Approval) -> dict[str, str]:
     }
 
 
-def evidence(model: ModelRef, asked: Approval) -> dict[str, Any]:
+def evidence(problem: Problem, model: ModelRef, asked: Approval) -> dict[str, Any]:
     """What `pages.approval` shows beside the problem."""
+    card = model_card.card_path(problem.name, model.version)
     return {
         "version": model.version,
         "why": asked.why,
-        "reason": tracking.verdict_reason(model),
+        "card": model_card.markdown(model_card.gather(problem, model), card),
         "run": _page(asked) or "",
         "how": how_to_answer(asked),
         "deadline": f"{asked.deadline_at[:16].replace('T', ' ')} UTC",

@@ -115,21 +115,21 @@ def approval(
     problem: Problem,
     version: int,
     why: Sequence[str],
-    reason: str,
+    card: str,
     run: str,
     how: str,
     deadline: str,
 ) -> str:
-    """What a person is asked before a version may serve: why, the evidence, and how to answer."""
+    """What a person is asked before a version may serve: why, how to answer, and its card."""
     return "\n\n".join(
         [
             f"# Shall version {version} of {problem.name} serve?",
             "You are asked because:",
             "\n".join(f"- {one}" for one in why),
-            f"**The gate says:** {reason}",
             f"**Answer** by *Resume* at the top of [the run that waits]({run}), or with `{how}`."
             f" Without an answer until {deadline} the version is rejected, and what serves now goes"
             " on.",
+            card.replace("## ", "### ").replace("# ", "## ", 1),
             canvas(problem).replace("# ", "## ", 1),
         ]
     )

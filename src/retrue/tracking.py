@@ -172,11 +172,6 @@ def doubts(model: ModelRef) -> tuple[str, ...]:
     return tuple(json.loads(tags.get("retrue.doubts", "[]")))
 
 
-def verdict_reason(model: ModelRef) -> str:
-    """What its gate said of a version."""
-    return str(client().get_model_version(model.problem, str(model.version)).description)
-
-
 def mark_approval(problem: str, version: int, tags: Mapping[str, str]) -> None:
     """Mirror the ledger's decision on a version in its tags."""
     for name, value in tags.items():

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from retrue import approval_facts, approvals, ledger, pages, tracking
+from retrue import approval_facts, approvals, ledger, model_card, pages, tracking
 from retrue.approval_answers import Answer, Rejected
 from retrue.errors import LedgerError
 from retrue.home import home
@@ -287,10 +287,18 @@ def last_beat() -> float:
 
 
 def test_the_page_says_why_what_and_how(book: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "verdict_reason", lambda _: "gain +0.02")
+    monkeypatch.setattr(model_card, "gather", lambda *_: None)
+    monkeypatch.setattr(model_card, "markdown", lambda *_: "# The card\n\n## Known limits")
     problem = load_problem("flights", ROOT)
-    page = pages.approval(problem, **approval_facts.evidence(model(), ask(book)))
+    page = pages.approval(problem, **approval_facts.evidence(problem, model(), ask(book)))
     assert page.startswith("# Shall version 2 of flights serve?")
-    for words in ("- a doubt", "gain +0.02", "retrue approve", "2013-04-02 00:00 UTC", "crew-hour"):
+    for words in (
+        "- a doubt",
+        "## The card",
+        "### Known limits",
+        "retrue approve",
+        "2013-04-02 00:00 UTC",
+        "crew-hour",
+    ):
         assert words in page
     assert [line for line in page.splitlines() if line.startswith("# ")] == [page.splitlines()[0]]
