@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from retrue.comparison.charts import Point, importance_chart, versions_chart
-from retrue.exploration_page.charts import safe
 from retrue.exploration_page.label_charts import legend
 from retrue.exploration_page.sections import scrolled
 from retrue.files import write_atomically
 from retrue.home import lake_dir
 from retrue.html_page import code, document, not_measured, table, tiles
+from retrue.html_page.charts import safe
 from retrue.model_card.charts import curves_chart, figure
 from retrue.model_card.evidence import meaning
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from retrue.config import Problem
 from retrue.exploration import Exploration, explore
 from retrue.exploration_page import label_sections, sections
-from retrue.exploration_page.charts import percent, safe
 from retrue.exploration_page.columns_table import columns
-from retrue.exploration_page.document import document
 from retrue.files import write_atomically
 from retrue.home import lake_dir
+from retrue.html_page import document
+from retrue.html_page.charts import percent, safe
 from retrue.lake import read_version
 from retrue.refs import DataRef
 
@@ -49,7 +49,9 @@ def page(problem: Problem, ref: DataRef, found: Exploration) -> str:
         ("associations", "Associations", label_sections.associations(found)),
         ("duplicates", "Duplicates and constants", sections.duplicates(found, problem.data.key)),
     )
-    return document(f"{problem.name}: exploration of data version {ref.version}", parts)
+    return document(
+        f"{problem.name}: exploration of data version {ref.version}", parts, with_script=True
+    )
 
 
 def _overview(problem: Problem, ref: DataRef, found: Exploration) -> str:

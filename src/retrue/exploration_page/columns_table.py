@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from retrue.exploration import Exploration
 from retrue.exploration.columns import Column
-from retrue.exploration_page.charts import percent, safe, sparkline
+from retrue.html_page.charts import percent, safe, sparkline
 
 SHOWN = (
     ("all", "all columns"),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from retrue.exploration.associations import Associations
 from retrue.exploration.target import Cell
-from retrue.exploration_page.charts import (
+from retrue.html_page.charts import (
     BLUE,
     GREY,
     ORANGE,

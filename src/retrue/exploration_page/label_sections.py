@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from retrue.exploration import Along, Exploration
 from retrue.exploration.associations import MAX_COLUMNS, Pair
-from retrue.exploration_page.charts import bar_chart, brief, percent, safe
 from retrue.exploration_page.label_charts import along_chart, course_chart, legend, matrix_chart
 from retrue.exploration_page.sections import MAX_ROWS, feature_names, not_drawn, scrolled
+from retrue.html_page.charts import bar_chart, brief, percent, safe
 
 
 def over_time(found: Exploration) -> str:

@@ -7,7 +7,7 @@ from math import isnan
 
 from retrue.exploration import Exploration
 from retrue.exploration.columns import Column
-from retrue.exploration_page.charts import bar_chart, heat_map, safe
+from retrue.html_page.charts import bar_chart, heat_map, safe
 
 MAX_ROWS = 40
 """Rows of a picture; the table of columns holds them all."""

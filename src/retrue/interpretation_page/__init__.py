@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrue.exploration_page.charts import percent, safe
-from retrue.exploration_page.document import document
 from retrue.files import write_atomically
 from retrue.home import lake_dir
+from retrue.html_page import document
+from retrue.html_page.charts import percent, safe
 from retrue.interpretation_page import overall_sections, row_sections
 
 if TYPE_CHECKING:
@@ -47,7 +47,12 @@ def page(problem: Problem, found: Study) -> str:
         ("limits", "How to read this", overall_sections.limits(found)),
     )
     style = files("retrue.interpretation_page").joinpath("page.css").read_text(encoding="utf-8")
-    return document(f"{problem.name}: model version {found.ref.version} explained", parts, style)
+    return document(
+        f"{problem.name}: model version {found.ref.version} explained",
+        parts,
+        style=style,
+        with_script=True,
+    )
 
 
 def _overview(problem: Problem, found: Study) -> str:

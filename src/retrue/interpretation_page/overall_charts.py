@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrue.exploration_page.charts import (
+from retrue.html_page.charts import (
     BLUE,
     GREY,
     INK,

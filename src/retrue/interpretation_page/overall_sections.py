@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrue.exploration_page.charts import brief, percent, safe
 from retrue.exploration_page.label_charts import legend
 from retrue.exploration_page.sections import scrolled
+from retrue.html_page.charts import brief, percent, safe
 from retrue.interpretation_page.overall_charts import (
     beeswarm,
     colour_key,

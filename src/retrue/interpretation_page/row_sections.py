@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from retrue.exploration_page.charts import percent, safe
 from retrue.exploration_page.sections import scrolled
+from retrue.html_page.charts import percent, safe
 from retrue.interpretation.seen_values import shown
 from retrue.interpretation_page.overall_sections import decided, writer
 from retrue.interpretation_page.row_charts import reach_chart, scatter, waterfall

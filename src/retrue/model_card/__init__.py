@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from retrue import registry, run_files
-from retrue.exploration_page.charts import percent, safe
 from retrue.files import write_atomically
 from retrue.home import lake_dir
 from retrue.html_page import document, listed, tiles
+from retrue.html_page.charts import percent, safe
 from retrue.model_card import evidence, operation, origin, reading
 from retrue.model_card.facts import Facts, find, gather
 from retrue.model_card.markdown import markdown

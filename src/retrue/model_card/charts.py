@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from retrue.exploration_page.charts import (
+from retrue.html_page.charts import (
     BLUE,
     GREY,
     INK,

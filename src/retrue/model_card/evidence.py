@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from retrue.exploration_page.charts import safe, short
 from retrue.exploration_page.sections import scrolled
 from retrue.html_page import facts as facts_list
 from retrue.html_page import not_measured, table
+from retrue.html_page.charts import safe, short
 from retrue.metric_table import TABLE
 from retrue.model_card.charts import (
     Span,

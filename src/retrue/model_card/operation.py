@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrue.exploration_page.charts import percent, safe
 from retrue.exploration_page.sections import scrolled
 from retrue.html_page import facts as facts_list
 from retrue.html_page import muted, not_measured
+from retrue.html_page.charts import percent, safe
 from retrue.model_card.charts import curves_chart, figure
 from retrue.model_card.evidence import BROKEN, HELD
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrue.exploration_page.charts import brief, percent, safe, short
 from retrue.html_page import code, listed, muted, not_measured, table
 from retrue.html_page import facts as facts_list
+from retrue.html_page.charts import brief, percent, safe, short
 from retrue.model_card.limits import known_limits, not_for
 
 if TYPE_CHECKING:

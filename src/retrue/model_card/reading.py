@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrue.exploration_page.charts import percent, safe
 from retrue.exploration_page.sections import scrolled
 from retrue.html_page import muted, not_measured, table
+from retrue.html_page.charts import percent, safe
 from retrue.model_card.changes import (
     Change,
     data_changes,

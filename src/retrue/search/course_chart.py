@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrue.exploration_page.charts import (
+from retrue.html_page.charts import (
     BLUE,
     GREY,
     INK,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from retrue.exploration_page.charts import bar_chart, brief, safe
 from retrue.files import write_atomically
 from retrue.home import lake_dir
+from retrue.html_page import document
+from retrue.html_page import facts as facts_list
+from retrue.html_page import tiles as tiles_list
+from retrue.html_page.charts import bar_chart, brief, safe
 from retrue.pages import table
 from retrue.search.course_chart import course_chart
 
@@ -45,7 +47,6 @@ def markdown(found: Found, page_path: Path) -> str:
 
 def page(found: Found) -> str:
     """The whole page as text."""
-    style = files("retrue.exploration_page").joinpath("page.css").read_text(encoding="utf-8")
     parts = (
         ("overview", "Overview", _overview(found)),
         ("history", "History", _history(found)),
@@ -53,21 +54,11 @@ def page(found: Found) -> str:
         ("mattered", "What mattered", _mattered(found)),
         ("trials", "All trials", _trials(found)),
     )
-    contents = "".join(f'<li><a href="#{name}">{title}</a></li>' for name, title, _ in parts)
-    body = "".join(
-        f'<section id="{name}">{"" if name == "overview" else f"<h2>{title}</h2>"}{text}</section>'
-        for name, title, text in parts
-    )
-    title = f"{safe(found.problem)}: search on data version {found.data_version}"
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
-img-src data:">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title><link rel="icon" href="data:,"><style>{style}</style></head>
-<body><div class="layout"><nav aria-label="Contents"><ul>{contents}</ul></nav>
-<main><h1>{title}</h1>{body}</main></div></body></html>
-"""
+    return document(_title(found), parts)
+
+
+def _title(found: Found) -> str:
+    return f"{found.problem}: search on data version {found.data_version}"
 
 
 def _overview(found: Found) -> str:
@@ -80,7 +71,6 @@ def _overview(found: Found) -> str:
         (_algorithm(found.recipe), "algorithm taken"),
         (f"{found.recipe.n_leaves:,}", "leaves"),
     ]
-    shown = "".join(f"<li><b>{safe(value)}</b><span>{what}</span></li>" for value, what in tiles)
     facts = [
         ("Taken", safe(found.reason)),
         ("Recipe", safe(_told(found.recipe))),
@@ -88,8 +78,8 @@ def _overview(found: Found) -> str:
         ("Data SHA-256", f"<code>{safe(found.data_sha256)}</code>"),
         ("Study", f"<code>{safe(found.key)}</code>"),
     ]
-    listed = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in facts)
-    return f'<ul class="tiles">{shown}</ul><dl>{listed}</dl>'
+    shown = [(safe(value), what) for value, what in tiles]
+    return f"<h1>{safe(_title(found))}</h1>{tiles_list(shown)}{facts_list(facts)}"
 
 
 def _history(found: Found) -> str:

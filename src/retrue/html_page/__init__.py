@@ -1,17 +1,21 @@
-"""The frame of a page: one HTML file that loads nothing and runs nothing."""
+"""The frame of a page, and what pages are made of: one HTML file that loads nothing."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
+from hashlib import sha256
 from importlib.resources import files
 
-from retrue.exploration_page.charts import safe
+from retrue.html_page.charts import safe
 
 Part = tuple[str, str, str]
 """Anchor, heading (none over the first part), and content; texts are escaped by who wrote them."""
 
 
-def document(title: str, parts: Sequence[Part]) -> str:
+def document(
+    title: str, parts: Sequence[Part], *, style: str = "", with_script: bool = False
+) -> str:
     """Sections with their contents beside them, above them on a narrow screen.
 
     Parameters
@@ -20,8 +24,15 @@ def document(title: str, parts: Sequence[Part]) -> str:
         Plain text.
     parts : sequence of Part
         The first is the head of the page and brings its own heading.
+    style : str
+        CSS of this kind of page alone.
+    with_script : bool
+        Let `page.js` sort the table of columns and follow the reader in the contents.
     """
-    style = _css("retrue.exploration_page", "page.css") + _css("retrue", "html_page.css")
+    script = _asset("page.js") if with_script else ""
+    # Only this very script may run: a value from the data that slipped through could not.
+    allowed = f"script-src 'sha256-{_digest(script)}'" if script else ""
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; {allowed}"
     contents = "".join(f'<li><a href="#{name}">{heading}</a></li>' for name, heading, _ in parts)
     body = "".join(
         f'<section id="{name}">{f"<h2>{heading}</h2>" if i else ""}{text}</section>'
@@ -29,12 +40,12 @@ def document(title: str, parts: Sequence[Part]) -> str:
     )
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
-img-src data:">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{safe(title)}</title><link rel="icon" href="data:,"><style>{style}</style></head>
+<title>{safe(title)}</title><link rel="icon" href="data:,">
+<style>{_asset("page.css")}{style}</style></head>
 <body><div class="layout"><nav aria-label="Contents"><ul>{contents}</ul></nav>
-<main>{body}</main></div></body></html>
+<main>{body}</main></div>{f"<script>{script}</script>" if script else ""}</body></html>
 """
 
 
@@ -88,5 +99,9 @@ def code(text: object) -> str:
     return f"<code>{safe(text)}</code>"
 
 
-def _css(package: str, name: str) -> str:
-    return files(package).joinpath(name).read_text(encoding="utf-8")
+def _digest(script: str) -> str:
+    return b64encode(sha256(script.encode()).digest()).decode()
+
+
+def _asset(name: str) -> str:
+    return files(__package__ or "").joinpath(name).read_text(encoding="utf-8")
