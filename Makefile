@@ -40,7 +40,6 @@ format: env ## apply the format and the safe fixes
 bench: env ## benchmarks against peers, results in bench/results/
 	.venv/bin/python -m bench.pipeline
 	.venv/bin/python -m bench.data
-	.venv/bin/python -m bench.automl
 
 up: env ## start everything and leave it running
 	@$(RETRUE) up
