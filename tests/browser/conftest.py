@@ -61,11 +61,18 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """One headless Chromium that finds nothing but this machine."""
-    executable = shutil.which("chromium")
-    if executable is None:
+def executable() -> str:
+    """Path of the browser."""
+    found = shutil.which("chromium")
+    if found is None:
         pytest.skip("no Chromium; on Debian: apt-get install chromium")
+    return found
+
+
+# Not for the session: while it lives the worker has an event loop, and other tests start their own.
+@pytest.fixture(scope="module")
+def browser(executable: str) -> Iterator[Browser]:
+    """One headless Chromium that finds nothing but this machine."""
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     expect.set_options(timeout=TIMEOUT_S * 1000)
     with sync_playwright() as driver:
@@ -75,7 +82,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def running(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def running(executable: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Start it all and have one version in service; stop it all, also after a failure."""
     root = tmp_path_factory.mktemp("browser")
     (root / "configs").mkdir()

@@ -36,6 +36,11 @@ class PrefectUI:
         """Go to a page by its address."""
         self.page.goto(f"{self.url}{path}")
 
+    def open_deployments(self, problem: str) -> None:
+        """Go to the list of deployments, which shows ten at a time, and ask for a problem's."""
+        self.open("/deployments")
+        self.page.get_by_placeholder("Search deployments").fill(problem)
+
     def row(self, flow: str, problem: str) -> Locator:
         """The row of a flow's deployment for a problem in the list of deployments."""
         of_flow = self.page.get_by_role("link", name=flow, exact=True)

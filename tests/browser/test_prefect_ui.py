@@ -20,15 +20,15 @@ pytestmark = [
     pytest.mark.timeout(600),
 ]
 
-TITLES = ("Problem", "Until", "Trigger key", "Reason")
-FLOWS = ("train", "deploy", "retrain", "drift-check", "rollback")
+TITLES = ("Problem", "Until", "Trigger key", "Reason", "Search")
+FLOWS = ("train", "deploy", "retrain", "drift-check", "rollback", "explain")
 UNTIL = date(2013, 2, 15)
 SOME_WORDS = re.compile(r"\w+ \w+ \w+")
 REASON = "Asked for in the browser"
 
 
 def test_every_way_in_is_a_deployment_and_the_drift_check_has_its_schedule(ui: PrefectUI) -> None:
-    ui.open("/deployments")
+    ui.open_deployments(NAME)
 
     for flow in FLOWS:
         row = ui.row(flow, NAME)
@@ -44,7 +44,7 @@ def test_every_way_in_is_a_deployment_and_the_drift_check_has_its_schedule(ui: P
 def test_a_retraining_asked_for_in_the_form_is_done_once_and_as_asked(ui: PrefectUI) -> None:
     page = ui.page
     before = ledger.retrainings(ledger.connect(), NAME)
-    ui.open("/deployments")
+    ui.open_deployments(NAME)
     ui.row("retrain", NAME).locator("a[href*='/deployments/deployment/']").click()
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_role("button", name="Custom run").click()
@@ -81,14 +81,14 @@ def test_a_retraining_asked_for_in_the_form_is_done_once_and_as_asked(ui: Prefec
     verdict = page.locator(".artifact-data-markdown")
     expect(verdict).to_contain_text(found["reason"])
     expect(verdict).to_contain_text("Promote" if done[0].status == "promoted" else "Refuse")
-    expect(verdict.get_by_role("table")).to_contain_text("log_loss")
+    expect(verdict.get_by_role("table").first).to_contain_text("log_loss")
     ui.shoot(SHOTS / "gate-verdict.png")
 
 
 def test_a_quick_run_from_the_menu_of_a_deployment_deploys(ui: PrefectUI) -> None:
     page = ui.page
     before = ledger.history(ledger.connect(), NAME)
-    ui.open("/deployments")
+    ui.open_deployments(NAME)
     ui.row("deploy", NAME).get_by_role("button").last.click()
     page.get_by_role("button", name="Quick run").click()
     # The UI lays the same notice twice, one over the other.

@@ -10,16 +10,23 @@ from tests.flows.project import DAILY
 pytestmark = STACK
 
 FORMS = {
-    "train": {"problem": "string", "until": "date"},
+    "train": {"problem": "string", "until": "date", "search": "boolean"},
     "deploy": {"problem": "string", "version": "integer", "reason": "string"},
     "retrain": {
         "problem": "string",
         "until": "date",
         "trigger_key": "string",
         "reason": "string",
+        "search": "boolean",
     },
     "drift-check": {"problem": "string", "since": "date", "until": "date"},
     "rollback": {"problem": "string", "version": "integer", "reason": "string"},
+    "explain": {
+        "problem": "string",
+        "version": "integer",
+        "prediction_id": "string",
+        "row": "string",
+    },
 }
 
 
