@@ -1,8 +1,9 @@
-"""Where the search looks: few, regularised choices, and the guesses it starts from.
+"""Where the search looks: few choices, and the guesses it starts from.
 
-The ranges lean to small models. Rows of a day or a customer resemble each other, so a leaf of
+Most guesses lean to small models. Rows of a day or a customer resemble each other, so a leaf of
 20 rows is soon one day's weather: what keeps such leaves out (few leaves, many rows a leaf, few
-columns a tree, coarse bins, random cuts) is what carries over to days that no row was seen of.
+columns a tree, coarse bins, random cuts) is what carries over to days that no row was seen of. The
+ranges reach further: where rows are independent, what holds back costs fit.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ NUMBERS: dict[str, tuple[float, float, bool]] = {
 }
 BINS = (63, 255, 1023)
 OTHER_OPTION = 0.1
+"""Chance that a neighbour takes another option, of each choice that has options."""
 STEP = 0.2
 """Of a number's range: the standard deviation of a neighbour's step."""
 CLIP = (0.001, 0.999)
@@ -167,10 +169,8 @@ class Space:
             if len(options) > 1:
                 kept = name in choices and rng.random() > OTHER_OPTION
                 found[name] = choices[name] if kept else options[rng.integers(len(options))]
-        defaults = self.choices(self.recipe(choices))
         for name, (low, high, log) in self._ranges(str(found["algorithm"])).items():
-            value = choices.get(name, defaults.get(name, low))
-            place = _place(float(value), low, high, log)
+            place = _place(float(choices[name]), low, high, log) if name in choices else 0.5
             if rng.random() < 0.5:
                 place = float(np.clip(place + rng.normal(scale=STEP), 0.0, 1.0))
             moved = low * (high / low) ** place if log else low + place * (high - low)
@@ -194,9 +194,8 @@ class Space:
         lives = self.options["half_life_days"]
         guesses: list[Choices] = [
             common,
-            {"algorithm": "extra_trees", "num_leaves": 31, "learning_rate": 0.1},
-            {"half_life_days": lives[-1]},
             {"num_leaves": 63, "min_data_in_leaf": 20, "max_bin": 255},
+            {"half_life_days": lives[-1]},
             {
                 "num_leaves": 31,
                 "min_data_in_leaf": 20,
@@ -206,6 +205,7 @@ class Space:
                 "lambda_l2": NUMBERS["lambda_l2"][0],
                 "cat_smooth": 10.0,
             },
+            {"algorithm": "extra_trees", "num_leaves": 31, "learning_rate": 0.1},
             {"num_leaves": 6, "learning_rate": 0.1},
             {"half_life_days": lives[min(1, len(lives) - 1)], "algorithm": "extra_trees"},
         ]
