@@ -19,7 +19,7 @@ HOMES = {
     "great_expectations": {"expectations"},
     "lightgbm": {"training", "detectors", "interpretation.explained_model", "search.evaluate"},
     "mlflow": {"tracking", "search.runs"},
-    "optuna": {"search.study"},
+    "optuna": {"search.study", "search.steering"},
     "psutil": {"processes"},
     "python_calamine": {"sources.workbooks"},
     "rich": {"story", "terminal"},

@@ -6,8 +6,9 @@ import numpy as np
 
 from retrue.config import Processing
 from retrue.search.choice import choose
+from retrue.search.evaluate import FoldScore
 from retrue.search.recipe import Recipe
-from retrue.search.trials import FoldResult, State, TrialRecord, difference
+from retrue.search.trials import FoldResult, State, TrialRecord, difference, fold_results
 
 
 def _trial(
@@ -86,3 +87,25 @@ def test_a_day_that_two_folds_score_is_one_observation() -> None:
     once = difference(ours, theirs)
     twice = difference(ours * 2, theirs * 2)
     assert np.isclose(once.standard_error, twice.standard_error)
+
+
+def _score(losses: list[float], share: float) -> FoldScore:
+    curve = np.array(losses)
+    return FoldScore(
+        curve=curve,
+        block_sums=curve[:, None] * 10,
+        block_rows=np.array([10.0]),
+        block_names=np.array([0]),
+        auc=None,
+        seconds=1.0,
+        share=share,
+    )
+
+
+def test_a_fold_of_half_the_rows_is_scored_after_half_the_rounds() -> None:
+    half = _score([0.4, 0.2, 0.3, 0.5], 0.5)
+    whole = _score([0.9, 0.7, 0.5, 0.3, 0.4, 0.6, 0.7, 0.8], 1.0)
+    n_rounds, folds = fold_results([half, whole])
+    assert n_rounds == 4
+    assert [fold.loss for fold in folds] == [0.2, 0.3]
+    assert [fold.block_losses for fold in folds] == [(0.2,), (0.3,)]

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from retrue import splits
 from retrue.config import Canvas, Cost, Data, Features, Label, Problem, Search, Source, Training
 from retrue.errors import TrainingError
-from retrue.search.folds import folds
+from retrue.search.folds import Fold, folds, recipe_share
+from retrue.search.recipe import recipe_of
 from tests.unit.search_problem import untimed, with_search
 from tests.unit.synthetic import learnable
 
@@ -125,3 +126,14 @@ def test_too_few_rows_for_two_folds_are_refused_with_the_remedy(small: Small) ->
         TrainingError, match=r"n_folds 20: .* widen the span, lower search\.n_folds"
     ):
         folds(learnable(600), problem)
+
+
+def test_a_fold_bears_the_rounds_of_its_share_of_the_rows_that_still_count(small: Small) -> None:
+    ages = np.arange(100.0)[::-1]
+    older = Fold(np.arange(50), np.arange(50, 60))
+    steady = recipe_of(small.problem)
+    assert recipe_share(steady, ages, older) == 0.5
+    forgetful = steady.model_copy(update={"half_life_days": 5.0})
+    assert 0.99 < recipe_share(forgetful, ages, older) < 1
+    forest = steady.model_copy(update={"params": {"boosting": "rf"}})
+    assert recipe_share(forest, ages, older) == 1

@@ -53,6 +53,17 @@ def test_choices_of_a_recipe_of_the_space_are_those_it_was_made_of(space: Space,
     assert space.choices(space.recipe(choices)) == choices
 
 
+def test_a_neighbour_is_of_the_space_repeatable_and_elsewhere(space: Space) -> None:
+    moved = 0
+    for seed in range(20):
+        choices = space.suggest(Chance(seed))
+        near = space.neighbour(choices, np.random.default_rng(seed))
+        assert space.neighbour(choices, np.random.default_rng(seed)) == near
+        assert space.choices(space.recipe(near)) == near
+        moved += near != choices
+    assert moved > 15
+
+
 def test_a_recipe_survives_its_json(space: Space) -> None:
     recipe = space.recipe(space.suggest(Chance(1)))
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe

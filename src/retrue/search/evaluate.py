@@ -10,7 +10,7 @@ import numpy as np
 
 from retrue import metrics, splits, training
 from retrue.encoding_frame import categorical_columns, encode_frame, fit_features, matrix_columns
-from retrue.search.folds import Fold, folds
+from retrue.search.folds import Fold, folds, recipe_share
 from retrue.search.recipe import Recipe, apply
 
 if TYPE_CHECKING:
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from retrue.config import Problem
+    from retrue.serving.encoding import Feature
     from retrue.splits import Split
+
+    Encoded = tuple[list[Feature], NDArray[np.float64], NDArray[np.float64]]
 
 MAX_BLOCKS = 60
 """Blocks of rows a fold, or a little more; they say what a difference of two recipes is worth."""
@@ -84,6 +87,8 @@ class FoldScore:
     auc: float | None
     """After the fold's own best round; of binary labels with both classes only."""
     seconds: float
+    share: float = 1.0
+    """Rows learned from, of those that the model will be, each weighing what its age leaves."""
 
 
 class Evaluator:
@@ -97,6 +102,7 @@ class Evaluator:
         self._num_threads = num_threads
         self._ages = splits.ages(of.train, of.problem)
         self._kept: dict[tuple[int, str], tuple[lgb.Dataset, lgb.Dataset]] = {}
+        self._encoded: dict[int, tuple[str, Encoded]] = {}
 
     def score(self, recipe: Recipe, k: int, deadline: float = np.inf) -> FoldScore | None:
         """Fit `recipe` on fold `k` and follow its loss, round by round.
@@ -143,6 +149,7 @@ class Evaluator:
             block_names=self.of.block_names[k],
             auc=_auc(problem, self.of.y[fold.valid], follow.best_scores),
             seconds=time.perf_counter() - began,
+            share=recipe_share(recipe, self._ages, fold),
         )
 
     def _datasets(
@@ -155,10 +162,9 @@ class Evaluator:
         if key in self._kept:
             return self._kept[key]
         fold = self.of.folds[k]
-        older = self.of.train.iloc[fold.train]
-        features = fit_features(older, problem.features, problem.processing)
+        features, x, x_valid = self._encode(problem, k)
         train_set = lgb.Dataset(
-            encode_frame(older, features),
+            x,
             self.of.y[fold.train],
             feature_name=matrix_columns(features),
             categorical_feature=categorical_columns(features),
@@ -166,13 +172,27 @@ class Evaluator:
         )
         # A class that LightGBM was not told of is no business of its own; `follow` judges.
         valid_set = train_set.create_valid(
-            encode_frame(self.of.train.iloc[fold.valid], features),
+            x_valid,
             self.of.y[fold.valid],
             params=params,
         )
         valid_set.set_reference(train_set)  # takes over which columns are categories
         self._kept[key] = train_set.construct(), valid_set.construct()
         return self._kept[key]
+
+    def _encode(self, problem: Problem, k: int) -> Encoded:
+        """Features and matrices of a fold; those of its last processing are kept."""
+        key = f"{problem.processing!r} {problem.features!r}"
+        kept = self._encoded.get(k)
+        if kept is not None and kept[0] == key:
+            return kept[1]
+        fold = self.of.folds[k]
+        older = self.of.train.iloc[fold.train]
+        features = fit_features(older, problem.features, problem.processing)
+        newer = self.of.train.iloc[fold.valid]
+        found = features, encode_frame(older, features), encode_frame(newer, features)
+        self._encoded[k] = key, found
+        return found
 
 
 class _Follow:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from retrue.config import Problem
+    from retrue.search.recipe import Recipe
 
 # A quarter of what `splits.MIN_TRAIN_ROWS` asks of a whole training: the first fold learns from the
 # older half, and its losses only rank recipes.
@@ -64,6 +65,20 @@ def folds(train: pd.DataFrame, problem: Problem) -> tuple[Fold, ...]:
     return good
 
 
+def recipe_share(recipe: Recipe, ages: NDArray[np.float64], fold: Fold) -> float:
+    """Rows that a fold learns from, of all rows, each weighing what the recipe leaves of its age.
+
+    1 for a forest and for dart, whose rounds are bounded and do not grow with the rows.
+    """
+    if recipe.algorithm in ("dart", "rf"):
+        return 1.0
+    if not recipe.half_life_days:
+        return len(fold.train) / len(ages)
+    ours = ages[fold.train] - ages[fold.train].min()
+    weights, all_weights = (0.5 ** (one / recipe.half_life_days) for one in (ours, ages))
+    return float(weights.sum() / all_weights.sum())
+
+
 def _by_time(times: pd.Series[pd.Timestamp], problem: Problem) -> tuple[Fold, ...]:
     n_folds, ordered = problem.search.n_folds, pd.DatetimeIndex(times)
     first, end = ordered[0], ordered[-1] + pd.Timedelta(microseconds=1)
@@ -82,7 +97,7 @@ def _by_time(times: pd.Series[pd.Timestamp], problem: Problem) -> tuple[Fold, ..
         )
         made.append(Fold(np.arange(known), np.arange(start, stop)))
     # The floor of the day must not cost the newest rows.
-    made[-1] = Fold(made[-1].train, np.arange(made[-1].valid[0], len(ordered)))
+    made[-1] = Fold(made[-1].train, np.arange(start, len(ordered)))
     return tuple(made)
 
 

@@ -1,8 +1,9 @@
-"""Where the search looks: few, regularised choices, and the guesses it starts from.
+"""Where the search looks: few choices, and the guesses it starts from.
 
-The ranges lean to small models. Rows of a day or a customer resemble each other, so a leaf of
+Most guesses lean to small models. Rows of a day or a customer resemble each other, so a leaf of
 20 rows is soon one day's weather: what keeps such leaves out (few leaves, many rows a leaf, few
-columns a tree, coarse bins, random cuts) is what carries over to days that no row was seen of.
+columns a tree, coarse bins, random cuts) is what carries over to days that no row was seen of. The
+ranges reach further: where rows are independent, what holds back costs fit.
 """
 
 from __future__ import annotations
@@ -28,16 +29,20 @@ MAX_ROUNDS = 1000
 """No fold goes beyond; even at the smallest learning rate, 0.02, most have turned long before."""
 MAX_ROUNDS_OF = {"dart": 100, "rf": 100}
 """Each round of dart costs as much as all before it; trees of a forest add little after 100."""
-MIN_ROWS_A_LEAF = 20
+MIN_ROWS_A_LEAF = 5
 NUMBERS: dict[str, tuple[float, float, bool]] = {
     "learning_rate": (0.02, 0.2, True),
-    "num_leaves": (4, 128, True),
+    "num_leaves": (4, 255, True),
     "feature_fraction": (0.2, 1.0, False),
     "bagging_fraction": (0.4, 1.0, False),
     "lambda_l2": (1e-3, 100.0, True),
     "cat_smooth": (1.0, 200.0, True),
 }
-BINS = (31, 63, 255)
+BINS = (63, 255, 1023)
+OTHER_OPTION = 0.1
+"""Chance that a neighbour takes another option, of each choice that has options."""
+STEP = 0.2
+"""Of a number's range: the standard deviation of a neighbour's step."""
 CLIP = (0.001, 0.999)
 
 
@@ -157,6 +162,24 @@ class Space:
             found[name] = int(value) if name in ("num_leaves", "min_data_in_leaf") else value
         return found
 
+    def neighbour(self, choices: Choices, rng: np.random.Generator) -> Choices:
+        """Choices near those given: a step in about half of the numbers, rarely another option."""
+        found: Choices = {}
+        for name, options in self.options.items():
+            if len(options) > 1:
+                kept = name in choices and rng.random() > OTHER_OPTION
+                found[name] = choices[name] if kept else options[rng.integers(len(options))]
+        for name, (low, high, log) in self._ranges(str(found["algorithm"])).items():
+            place = _place(float(choices[name]), low, high, log) if name in choices else 0.5
+            if rng.random() < 0.5:
+                place = float(np.clip(place + rng.normal(scale=STEP), 0.0, 1.0))
+            moved = low * (high / low) ** place if log else low + place * (high - low)
+            if name in ("num_leaves", "min_data_in_leaf"):
+                found[name] = round(moved)
+            else:
+                found[name] = float(np.clip(moved, low, high))
+        return found
+
     def first_guesses(self) -> list[Choices]:
         """A handful of well-tried recipes, the most promising first; the sampler goes on from them.
 
@@ -171,9 +194,18 @@ class Space:
         lives = self.options["half_life_days"]
         guesses: list[Choices] = [
             common,
-            {"algorithm": "extra_trees", "num_leaves": 31, "learning_rate": 0.1},
+            {"num_leaves": 63, "min_data_in_leaf": 20, "max_bin": 255},
             {"half_life_days": lives[-1]},
-            {"num_leaves": 63, "min_data_in_leaf": MIN_ROWS_A_LEAF, "max_bin": 255},
+            {
+                "num_leaves": 31,
+                "min_data_in_leaf": 20,
+                "max_bin": 255,
+                "feature_fraction": 1.0,
+                "bagging_fraction": 1.0,
+                "lambda_l2": NUMBERS["lambda_l2"][0],
+                "cat_smooth": 10.0,
+            },
+            {"algorithm": "extra_trees", "num_leaves": 31, "learning_rate": 0.1},
             {"num_leaves": 6, "learning_rate": 0.1},
             {"half_life_days": lives[min(1, len(lives) - 1)], "algorithm": "extra_trees"},
         ]
@@ -204,6 +236,14 @@ class Space:
         if chosen["clip"]:
             update["clip"] = dict.fromkeys(self._numeric, CLIP) | base.clip
         return base.model_copy(update=update)
+
+
+def _place(value: float, low: float, high: float, log: bool) -> float:
+    """Where a number lies in its range, 0 to 1."""
+    value = float(np.clip(value, low, high))
+    if log:
+        return float(np.log(value / low) / np.log(high / low))
+    return (value - low) / (high - low)
 
 
 def _unique(*options: Choice) -> tuple[Choice, ...]:

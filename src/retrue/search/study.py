@@ -1,4 +1,4 @@
-"""The study on disk: what to try next, what was tried, whom it belonged to. Home of optuna.
+"""The study on disk: what to try next, what was tried, whom it belonged to.
 
 A journal file under RETRUE_HOME that only grows: a search killed at any line goes on from it.
 """
@@ -12,12 +12,15 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from retrue.home import home
 from retrue.processes import is_running, this_process
 from retrue.refs import Ref
 from retrue.search.recipe import Recipe
 from retrue.search.rivals import Rival
-from retrue.search.trials import FoldResult, TrialRecord, difference
+from retrue.search.steering import best_of, pruner, sampler
+from retrue.search.trials import FoldResult, TrialRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,9 +30,6 @@ if TYPE_CHECKING:
     from retrue.config import Problem
     from retrue.refs import DataRef
     from retrue.search.space import Choices, Space
-
-N_STARTUP = 10
-"""Trials before the sampler models them; Optuna's own default of TPE."""
 
 
 class StudyRef(Ref):
@@ -77,7 +77,7 @@ class Study:
             study_name=ref.key,
             storage=optuna.storages.JournalStorage(JournalFileBackend(str(ref.path))),
             direction="maximize" if problem.gate.metric == "auc" else "minimize",
-            pruner=_pruner(),
+            pruner=pruner(),
             load_if_exists=True,
         )
 
@@ -108,9 +108,10 @@ class Study:
         limit = self._problem.search.max_trials
         if len(done) >= limit:
             return None
-        self._study.sampler = _sampler(
+        self._study.sampler = sampler(
             self._problem.search.seed + len(done), self._problem.search.n_workers > 1
         )
+        self._propose(len(done))
         trial = self._study.ask()
         # Lanes that asked at the same moment: only those within the bound may go on.
         n_failed = sum(
@@ -125,6 +126,21 @@ class Study:
         given = trial.user_attrs.get("recipe_given")
         recipe = self._space.recipe(choices) if given is None else Recipe.model_validate(given)
         return trial, recipe, choices
+
+    def _propose(self, n_done: int) -> None:
+        """Two of three trials are neighbours of the best; the sampler has the third.
+
+        A dozen trials tell a sampler little of a dozen choices, but where the best one is, and from
+        there random steps go down fast (Wu et al. 2021, on which FLAML rests).
+        """
+        complete = self._study.get_trials(deepcopy=False, states=(_states().COMPLETE,))
+        waiting = self._study.get_trials(deepcopy=False, states=(_states().WAITING,))
+        if waiting or not complete or n_done % 3 == 0:
+            return
+        best = best_of(complete, is_maximised=self._problem.gate.metric == "auc")
+        rng = np.random.default_rng([self._problem.search.seed, n_done])
+        near = self._space.neighbour(best.params, rng)
+        self._study.enqueue_trial(near, user_attrs={"origin": "neighbour"})
 
     def report(self, trial: optuna.Trial, folds: Sequence[FoldResult]) -> bool:
         """Tell what the folds so far say; whether to go on with the next one."""
@@ -233,50 +249,6 @@ def _states() -> Any:
     from optuna.trial import TrialState
 
     return TrialState
-
-
-def _sampler(seed: int, is_parallel: bool) -> optuna.samplers.BaseSampler:
-    """A sampler that depends on the trials and `seed` alone, so that a resumed search is the same.
-
-    Tree-structured Parzen estimator (Bergstra et al. 2011), of all choices together.
-    """
-    from optuna.samplers import TPESampler
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that some of it is experimental
-        return TPESampler(
-            n_startup_trials=N_STARTUP,
-            multivariate=True,
-            group=True,
-            constant_liar=is_parallel,
-            seed=seed,
-            warn_independent_sampling=False,
-        )
-
-
-def _pruner() -> optuna.pruners.BasePruner:
-    """Stop a trial that is worse than the best by more than two standard errors, folds so far.
-
-    It would hardly be within the one that `retrue.search.choice` asks for. Optuna's median pruner
-    compares means of different folds, which differ more by season than by recipe.
-    """
-    import optuna
-
-    class PairedPruner(optuna.pruners.BasePruner):
-        def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
-            complete = study.get_trials(deepcopy=False, states=(_states().COMPLETE,))
-            if not complete:
-                return False
-            sign = -1 if study.direction.name == "MAXIMIZE" else 1
-            best = min(complete, key=lambda one: (sign * (one.value or 0.0), one.number))
-            ours, theirs = (
-                [FoldResult.model_validate(fold) for fold in one.user_attrs["folds"]]
-                for one in (trial, best)
-            )
-            gap = difference(ours, theirs)
-            return gap.mean > 2 * gap.standard_error
-
-    return PairedPruner()
 
 
 def _is_orphan(owner: list[Any] | None) -> bool:

@@ -18,7 +18,7 @@ State = Literal["complete", "pruned", "failed"]
 
 
 class FoldResult(BaseModel):
-    """One fold of a trial, after the trial's common number of rounds."""
+    """One fold of a trial, after its share of the trial's number of rounds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,7 +40,7 @@ class TrialRecord(BaseModel):
 
     number: int
     state: State
-    origin: Literal["configured", "champion", "guess", "sampled"]
+    origin: Literal["configured", "champion", "guess", "neighbour", "sampled"]
     recipe: Recipe
     choices: dict[str, bool | int | float | str]
     value: float | None
@@ -85,25 +85,30 @@ def difference(ours: Sequence[FoldResult], theirs: Sequence[FoldResult]) -> Diff
 
 
 def fold_results(scores: Sequence[FoldScore]) -> tuple[int, tuple[FoldResult, ...]]:
-    """The common number of rounds of a trial, and its folds after it.
+    """Rounds of a trial's model of all rows, and its folds after their share of them.
 
     One number for all folds, where their mean loss is least: were each fold to choose its own, it
-    would be judged by the rows that chose.
+    would be judged by the rows that chose. Twice the rows bear about twice the rounds, so a fold is
+    scored after as many as its share of the rows allows.
     """
-    n_rounds = min(len(score.curve) for score in scores)
-    mean = np.mean([score.curve[:n_rounds] for score in scores], axis=0)
-    best = int(mean.argmin()) + 1
-    return best, tuple(
+    most = max(int(min(len(score.curve) / score.share for score in scores)), 1)
+    wanted = np.arange(1, most + 1)
+    after = [
+        np.clip(np.rint(wanted * score.share).astype(int), 1, len(score.curve)) for score in scores
+    ]
+    mean = np.mean([score.curve[n - 1] for score, n in zip(scores, after, strict=True)], axis=0)
+    best = int(mean.argmin())
+    return best + 1, tuple(
         FoldResult(
-            loss=float(score.curve[best - 1]),
+            loss=float(score.curve[n[best] - 1]),
             auc=score.auc,
             best_round=int(score.curve.argmin()) + 1,
             block_losses=tuple(
-                (score.block_sums[best - 1] / np.maximum(score.block_rows, 1)).tolist()
+                (score.block_sums[n[best] - 1] / np.maximum(score.block_rows, 1)).tolist()
             ),
             block_rows=tuple(score.block_rows.astype(int).tolist()),
             block_names=tuple(score.block_names.tolist()),
             seconds=score.seconds,
         )
-        for score in scores
+        for score, n in zip(scores, after, strict=True)
     )
