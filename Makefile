@@ -25,7 +25,7 @@ demo: env ## the whole loop on real flights, from nothing
 	@$(RETRUE) demo
 
 test: env ## the whole test suite
-	.venv/bin/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	.venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: env ## format, lint, strict types, import contract
 	.venv/bin/ruff format --check .

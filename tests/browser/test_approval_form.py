@@ -13,7 +13,6 @@ from tests.browser.prefect_ui import PrefectUI
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.stack,
-    pytest.mark.xdist_group("stack"),
     pytest.mark.timeout(600),
 ]
 

@@ -16,7 +16,6 @@ from tests.browser.prefect_ui import PrefectUI
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.stack,
-    pytest.mark.xdist_group("stack"),
     pytest.mark.timeout(600),
 ]
 
@@ -57,8 +56,7 @@ def test_a_retraining_asked_for_in_the_form_is_done_once_and_as_asked(ui: Prefec
     ui.pick_day("Until", UNTIL)
     ui.parameter("Reason").locator("textarea").fill(REASON)
     ui.shoot(SHOTS / "custom-run-form.png")
-    page.get_by_role("button", name="Submit").click()
-    page.locator("a[href*='/runs/flow-run/']").first.click()
+    ui.submit()
     run_id = ui.flow_run_id()
     ui.await_completion()
     expect(page.locator(".page-heading-flow-run")).to_contain_text(f"retrain {NAME}")

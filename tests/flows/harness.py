@@ -30,8 +30,8 @@ from tests.flows.warm import Order
 DEADLINE_S = 180
 """A flow takes seconds on an idle machine; on one that builds and tests all else, a minute."""
 
-STACK = [pytest.mark.stack, pytest.mark.xdist_group("stack"), pytest.mark.timeout(600)]
-"""Marks of every test that needs the stack: all on one worker, which starts it once."""
+STACK = [pytest.mark.stack, pytest.mark.timeout(600)]
+"""Marks of every test that needs the stack; a worker starts it once, and runs whole files."""
 
 _numbers = count(1)
 Found = TypeVar("Found")

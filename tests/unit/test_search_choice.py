@@ -90,7 +90,7 @@ def test_a_day_that_two_folds_score_is_one_observation() -> None:
 
 
 def _score(losses: list[float], share: float) -> FoldScore:
-    curve = np.array(losses)
+    curve = np.array(losses, np.float64)
     return FoldScore(
         curve=curve,
         block_sums=curve[:, None] * 10,

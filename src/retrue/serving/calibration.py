@@ -41,8 +41,8 @@ def calibrate(
 ) -> list[float] | list[list[float]]:
     """Probabilities for scores: n of them, or n lists of one a class; None leaves them as they are.
 
-    >>> calibrate([0.5, 0.9], Calibrator("sigmoid", scale=1.0, offsets=[0.0]))
-    [0.5, 0.9]
+    >>> calibrate([0.5, 0.8], Calibrator("sigmoid", scale=0.0, offsets=[0.0]))
+    [0.5, 0.5]
     >>> calibrate([0.1, 0.3], Calibrator("isotonic", x=[0.2, 0.4], y=[0.1, 0.2]))
     [0.1, 0.15]
     """
