@@ -157,6 +157,8 @@ class Training(Section):
     seed: int = Field(ge=0, le=2**31 - 1)
     num_threads: int = Field(default=2, ge=1, le=256)
     params: dict[str, bool | int | float | str] = {}
+    cluster: str = ""
+    """Address of a Dask scheduler whose workers fit the model; empty: this machine."""
 
 
 class Slice(Section):

@@ -13,6 +13,9 @@ Loc = tuple[str | int, ...]
 Fault = tuple[Loc, str, str, str]
 
 _CRON_FIELDS = 5
+# LightGBM's names of a parameter and its aliases.
+_MONOTONE_METHODS = ("monotone_constraints_method", "monotone_constraining_method", "mc_method")
+_TREE_LEARNERS = ("tree_learner", "tree", "tree_type", "tree_learner_type")
 
 
 def cross_checks(problem: Problem) -> Iterable[Fault]:
@@ -40,6 +43,7 @@ def cross_checks(problem: Problem) -> Iterable[Fault]:
     yield from _label(problem)
     yield from _features(problem)
     yield from _processing(problem)
+    yield from _cluster(problem)
     yield from _spans(problem)
     yield from _evidence(problem)
     yield from _interpretation(problem)
@@ -119,6 +123,20 @@ def _processing(problem: Problem) -> Iterable[Fault]:
     if problem.training.class_weights != "none" and problem.label.task == "regression":
         loc = ("training", "class_weights")
         yield loc, "none for a regression", problem.training.class_weights, "remove it"
+
+
+def _cluster(problem: Problem) -> Iterable[Fault]:
+    """What LightGBM's parallel learners are not made for."""
+    if not problem.training.cluster:
+        return
+    for name, value in problem.training.params.items():
+        said, loc = str(value).lower(), ("training", "params", name)
+        if name in ("linear_tree", "linear_trees") and said in ("true", "1", "+"):
+            yield loc, "false with training.cluster", said, "remove one of the two"
+        if name in _MONOTONE_METHODS and said != "basic":
+            yield loc, "basic with training.cluster", said, "remove one of the two"
+        if name in _TREE_LEARNERS and said.removesuffix("_parallel") not in ("data", "voting"):
+            yield loc, "data or voting with training.cluster", said, "remove one of the two"
 
 
 def _spans(problem: Problem) -> Iterable[Fault]:

@@ -39,7 +39,7 @@ class Fitted:
     no_skill: NDArray[np.float64]
     """What a model without skill would answer: the share of label 1, of each class, or the mean."""
     curve: dict[str, list[float]] = field(repr=False)
-    """Mean loss of the hold-out after each boosting round."""
+    """Mean loss of the hold-out after each boosting round; empty where a cluster fitted it."""
     checkpoint: Checkpoint = field(repr=False)
     """Missing values and balance of the classes, before and after processing."""
     calibrator: Calibrator | None = None
@@ -49,15 +49,62 @@ class Fitted:
 def fit(parts: Split, problem: Problem) -> Fitted:
     """Fit `num_boost_round` trees (Ke et al. 2017, LightGBM), deterministic by the config's seed.
 
-    The hold-out is scored for the metrics and the learning curve only; it chooses nothing.
+    The hold-out is scored for the metrics and the learning curve only; it chooses nothing. With
+    `training.cluster` the workers of a Dask cluster fit the model, and there is no curve: scores of
+    the hold-out by round would have to come from all workers, round by round.
     """
-    import lightgbm as lgb
-
     features = fit_features(parts.train, problem.features, problem.processing)
     y_train = target(parts.train, problem, parts.classes)
     y_holdout = target(parts.holdout, problem, parts.classes)
     weights = _weights(parts.train, y_train, problem)
-    train_set = _dataset(parts.train, y_train, features, weights)
+    loss = loss_name(problem)
+    if problem.training.cluster:
+        text = _fit_on_cluster(parts.train, y_train, features, weights, problem, parts.classes)
+        curve: list[float] = []
+        scores = score(text, features, parts.holdout)
+    else:
+        train_set = _dataset(parts.train, y_train, features, weights)
+        text, curve, scores = _fit_here(train_set, parts, y_holdout, features, problem)
+    no_skill = _no_skill(y_train, len(parts.classes))
+    choice = _choose_calibrator(parts, problem)
+    scores = calibrators.apply(choice.calibrator, scores)
+    found = metrics.summary(problem.label.task, y_holdout, scores, no_skill)
+    if problem.training.calibration != "none" and np.isfinite(choice.before):
+        found |= {"calibration_loss_before": choice.before, "calibration_loss_after": choice.after}
+    return Fitted(
+        model_text=text,
+        features=features,
+        classes=parts.classes,
+        metrics={
+            **found,
+            **decision_costs(problem, y_holdout, scores),
+            "n_train": float(len(y_train)),
+            "n_holdout": float(len(y_holdout)),
+        },
+        no_skill=no_skill,
+        curve={f"holdout_{loss}_by_round": curve},
+        checkpoint=checkpoint.checkpoint(
+            parts.train,
+            y_train,
+            features,
+            weights,
+            task=problem.label.task,
+            classes=parts.classes,
+        ),
+        calibrator=choice.calibrator,
+    )
+
+
+def _fit_here(
+    train_set: lgb.Dataset,
+    parts: Split,
+    y_holdout: NDArray[np.float64],
+    features: list[Feature],
+    problem: Problem,
+) -> tuple[str, list[float], NDArray[np.float64]]:
+    """The model's text, the curve, and scores of the hold-out."""
+    import lightgbm as lgb
+
     # Its labels are not LightGBM's business, which knows no class that training has not seen.
     holdout = train_set.create_valid(
         encode_frame(parts.holdout, features), np.maximum(y_holdout, 0)
@@ -80,33 +127,28 @@ def fit(parts: Split, problem: Problem) -> Fitted:
         valid_sets=[holdout],
         feval=follow,
     )
-    no_skill = _no_skill(y_train, len(parts.classes))
-    choice = _choose_calibrator(parts, problem)
-    score = calibrators.apply(choice.calibrator, score)
-    found = metrics.summary(problem.label.task, y_holdout, score, no_skill)
-    if problem.training.calibration != "none" and np.isfinite(choice.before):
-        found |= {"calibration_loss_before": choice.before, "calibration_loss_after": choice.after}
-    return Fitted(
-        model_text=booster.model_to_string(),
-        features=features,
-        classes=parts.classes,
-        metrics={
-            **found,
-            **decision_costs(problem, y_holdout, score),
-            "n_train": float(len(y_train)),
-            "n_holdout": float(len(y_holdout)),
-        },
-        no_skill=no_skill,
-        curve={f"holdout_{loss}_by_round": curve},
-        checkpoint=checkpoint.checkpoint(
-            parts.train,
-            y_train,
-            features,
-            weights,
-            task=problem.label.task,
-            classes=parts.classes,
-        ),
-        calibrator=choice.calibrator,
+    return booster.model_to_string(), curve, score
+
+
+def _fit_on_cluster(
+    train: pd.DataFrame,
+    y: NDArray[np.float64],
+    features: list[Feature],
+    weights: NDArray[np.float64] | None,
+    problem: Problem,
+    classes: tuple[str, ...],
+) -> str:
+    from retrue import training_cluster
+
+    return training_cluster.fit_text(
+        problem.training.cluster,
+        parameters(problem, len(classes)),
+        problem.training.num_boost_round,
+        encode_frame(train, features),
+        y,
+        weights,
+        matrix_columns(features),
+        categorical_columns(features),
     )
 
 
@@ -125,6 +167,9 @@ def twin_scores(
     features = fit_features(train, problem.features, problem.processing)
     y = target(train, problem, classes)
     weights = _weights(train, y, problem)
+    if problem.training.cluster:
+        text = _fit_on_cluster(train, y, features, weights, problem, classes)
+        return score(text, features, rows)
     booster = lgb.train(
         parameters(problem, len(classes)),
         _dataset(train, y, features, weights),

@@ -1,13 +1,22 @@
 """A small problem on disk: visits, the shop each goes to, and the weather of its hour."""
 
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from retrue.config import Problem
+from retrue.dask_cluster import connect
 from retrue.problems import load_problem
+from retrue.processes import free_port
+
+ROOT = Path(__file__).parents[2]
 
 YAML = """\
 name: visits
@@ -129,3 +138,37 @@ def make_project(root: Path) -> Small:
         suite = {"name": table, "expectations": rules}
         project.write(f"expectations/visits/{table}.json", json.dumps(suite))
     return project
+
+
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a scheduler with two workers, each a process of its own."""
+    with dask_cluster(tmp_path_factory.mktemp("dask"), n_workers=2) as address:
+        yield address
+
+
+@contextmanager
+def dask_cluster(folder: Path, n_workers: int) -> Iterator[str]:
+    """A Dask scheduler and its workers, until the end of the block."""
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    at = ["--host", "127.0.0.1", "--no-dashboard"]
+    dask = [sys.executable, "-m", "dask"]
+    worker = [*dask, "worker", address, *at, "--nthreads", "1", "--no-nanny"]
+    commands = [[*dask, "scheduler", *at, "--port", str(port)], *[worker] * n_workers]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env.pop("RETRUE_HOME", None)
+    with (folder / "log").open("wb") as log:
+        started = [
+            subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)
+            for command in commands
+        ]
+        try:
+            with connect(address, "search.cluster") as client:
+                if n_workers:
+                    client.wait_for_workers(n_workers, timeout=120)
+            yield address
+        finally:
+            for one in reversed(started):
+                one.kill()  # a polite end of a worker waits for half a minute
+                one.wait()

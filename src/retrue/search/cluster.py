@@ -1,4 +1,4 @@
-"""Folds on the workers of a Dask cluster. Home of distributed."""
+"""Folds on the workers of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -8,54 +8,23 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from retrue.errors import StackError
+from retrue import dask_cluster
 
 if TYPE_CHECKING:
-    from distributed import Client
-
     from retrue.config import Problem
     from retrue.refs import DataRef
     from retrue.search.evaluate import Evaluator, FoldScore
     from retrue.search.recipe import Recipe
 
-CONNECT_TIMEOUT_S = 20
 _here = threading.local()
 """Of a worker: the evaluator of each of its threads, with what it has binned."""
-
-
-def connect(address: str) -> Client:
-    """A client of the scheduler at `address`.
-
-    Raises
-    ------
-    StackError
-        The package is not installed, or no scheduler answers there within 20 s.
-    """
-    try:
-        from distributed import Client
-    except ModuleNotFoundError as error:
-        raise StackError(
-            "the extra `dask`",
-            f"no module {error.name}",
-            f"search.cluster {address}",
-            "run `uv sync --extra dask`, or leave search.cluster empty",
-        ) from error
-    try:
-        return Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
-        raise StackError(
-            "a Dask scheduler",
-            " ".join(str(error).split()) or type(error).__name__,
-            f"search.cluster {address}",
-            "start one (`dask scheduler`, `dask worker`), or mend the address",
-        ) from error
 
 
 class RemoteEvaluator:
     """Scores a recipe on a fold by a worker; a worker reads the data version by its path."""
 
     def __init__(self, problem: Problem, data: DataRef) -> None:
-        self._client = connect(problem.search.cluster)
+        self._client = dask_cluster.connect(problem.search.cluster, "search.cluster")
         self._told = problem.model_dump_json(), data.model_dump_json()
 
     def score(self, recipe: Recipe, k: int, deadline: float = np.inf) -> FoldScore | None:
