@@ -91,7 +91,8 @@ def link(
     """
     data = problem.data
     delivered = tables[data.main]
-    main = delivered.reset_index(drop=True)
+    main = delivered.copy(deep=False)  # the values are shared: nothing here changes them
+    main.index = pd.RangeIndex(len(main))
     columns: dict[str, pd.Series] = {name: main[name] for name in main.columns}
     matched: dict[str, int] = {}
     found = Matches() if matches is None else matches
