@@ -53,7 +53,7 @@ _SLOW_ID = IDDict.to_id
 
 
 def _id(self: IDDict, *given: Any, **named: Any) -> Any:
-    """Name a metric by its arguments, which are plain JSON but for a few; it is asked 30 a rule."""
+    """Name a metric by its arguments, which are plain JSON but for a few; asked 30 times a rule."""
     if not given and not named and len(self) > 1 and not self._id_ignore_keys:
         with suppress(TypeError):
             return json.dumps(self, sort_keys=True)
