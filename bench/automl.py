@@ -1,31 +1,31 @@
-"""The search against FLAML and plain Optuna, with the same rows, columns, seconds and threads.
+"""The search against FLAML, plain Optuna and AutoGluon: same rows, columns, seconds and threads.
 
     .venv/bin/python -m bench.automl --tables flights,diamonds --budget 60 --seeds 3
 
-It needs `uv sync --all-extras --group bench`. AutoGluon is left out: it is not in
-the lock. The hold-out of each table is what comes later (a fifth by key where there is no time);
-nobody sees it before the end. Ways take turns, so that a busy minute of the machine hits them all.
+It needs `uv sync --all-extras --group bench`. AutoGluon gets an environment of its own, and is left
+out with the reason where that cannot be made. The hold-out of each table is what comes later (a
+fifth by key where there is no time); nobody sees it before the end. Ways take turns, so that a busy
+minute of the machine hits them all.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import tempfile
 import time
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table as Shown
 
+from bench import report
 from bench.automl_overhead import overhead
-from bench.automl_peers import PEERS, Given
+from bench.automl_peers import AUTOGLUON, PEERS, Given
 from bench.automl_tables import TABLES, Table
+from bench.serving_peers import install, versions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from retrue.refs import DataRef
     from retrue.splits import Split
 
-RESULTS = Path(__file__).parent / "results" / "automl.json"
 LOWER_IS_BETTER = ("log_loss", "rmse", "mae")
 # 97.5 % quantiles of Student's t with 1 to 9 degrees of freedom.
 STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
@@ -46,7 +45,8 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     warnings.simplefilter("ignore")
     console = Console(stderr=True)
-    ways = ["retrue", "untuned", *given.peers]
+    peers, installed, left_out = _installed(given.peers)
+    ways = ["retrue", "untuned", *peers]
     ratios: dict[str, Any] = {}
     runs: list[dict[str, Any]] = []
     before = os.getloadavg()[0]
@@ -67,24 +67,32 @@ def main() -> None:
             ratios |= _differences(name, [run for run in runs if run["table"] == name], ways[1:])
             if given.overhead and name == given.tables[0]:
                 ratios["search_cpu_vs_bare_lightgbm"] = overhead(problem, data, given.overhead)
-    result = {
-        "bench": "automl",
-        "ratios": ratios,
-        "conditions": {
+    report.write(
+        "automl",
+        ratios,
+        before,
+        {
             "budget_s": given.budget,
             "seeds": given.seeds,
             "threads": given.threads,
-            "machine": platform.platform(),
-            "cpus": os.cpu_count(),
-            "load_average_before": before,
-            "load_average_after": os.getloadavg()[0],
-            "left_out": "AutoGluon: not in the lock",
+            "peers": installed,
+            "left_out": left_out,
             "runs": runs,
         },
-    }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    )
     _show(ratios)
+
+
+def _installed(peers: list[str]) -> tuple[list[str], dict[str, str], dict[str, str]]:
+    """Peers that can take part, versions in other environments, and who is left out, with why."""
+    if AUTOGLUON.name not in peers:
+        return peers, {}, {}
+    try:
+        install(AUTOGLUON)
+    except RuntimeError as error:
+        others = [peer for peer in peers if peer != AUTOGLUON.name]
+        return others, {}, {AUTOGLUON.name: f"not installed: {error}"}
+    return peers, versions(AUTOGLUON), {}
 
 
 def _prepared(table: Table, threads: int) -> tuple[Problem, DataRef, Split]:
@@ -120,7 +128,7 @@ def _run(
             told = {"budget_s": budget_s, "seed": seed}
             asked = tuned.model_copy(update={"search": tuned.search.model_copy(update=told)})
             begun = run.begin(asked, data)
-            run.lane(asked, data, begun, lambda line: None)
+            run.lane(asked, data, begun, lambda trial, line: None)
             found = run.finish(asked, data, begun)
             tuned = apply(asked, found.recipe)
             more = {"trials": len(found.trials), "reason": found.reason}
@@ -194,8 +202,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--peers",
         type=lambda text: text.split(","),
-        default=["flaml", "optuna"],
-        help=f"of {', '.join(PEERS)}",
+        default=list(PEERS),
+        help="some of them, by comma",
     )
     return parser.parse_args()
 

@@ -31,10 +31,12 @@ def overhead(problem: Problem, data: DataRef, n_trials: int) -> float:
     done: list[tuple[Recipe, int, int]] = []
     original = Evaluator.score
 
-    def noted(self: Evaluator, recipe: Recipe, k: int, deadline: float) -> FoldScore | None:
-        score = original(self, recipe, k, deadline)
+    def noted(
+        self: Evaluator, recipe: Recipe, k: int, deadline: float, bar: float
+    ) -> FoldScore | None:
+        score = original(self, recipe, k, deadline, bar)
         if score is not None:
-            done.append((recipe, k, len(score.curve)))
+            done.append((recipe, k, int(score.rounds[-1])))
         return score
 
     begun = run.begin(asked, data)
@@ -42,7 +44,7 @@ def overhead(problem: Problem, data: DataRef, n_trials: int) -> float:
     Evaluator.score = noted  # type: ignore[method-assign,assignment]
     began = time.process_time()
     try:
-        run.lane(asked, data, begun, lambda line: None)
+        run.lane(asked, data, begun, lambda trial, line: None)
     finally:
         Evaluator.score = original  # type: ignore[method-assign]
     searched = time.process_time() - began

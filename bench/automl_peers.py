@@ -1,13 +1,23 @@
-"""The peers, as their own tutorials do it: FLAML, and Optuna on a random split."""
+"""The peers, as their own tutorials do it: FLAML, Optuna on a random split, AutoGluon."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import tempfile
 import time
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.serving_peers import CACHE
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from retrue.config import Problem
@@ -112,8 +122,50 @@ def optuna(given: Given, budget_s: float, seed: int) -> NDArray[Any]:
     return np.asarray(booster.predict(given.x_new))
 
 
-PEERS = {
+@dataclass(frozen=True)
+class Packages:
+    """Packages of a peer that needs an environment of its own."""
+
+    name: str
+    requirements: tuple[str, ...]
+
+
+AUTOGLUON = Packages("autogluon", ("autogluon.tabular[lightgbm]==1.6.3", "lightgbm==4.7.0"))
+"""It wants pandas 2; beside LightGBM it has scikit-learn's forests and neighbours."""
+
+
+def autogluon(given: Given, budget_s: float, seed: int) -> NDArray[Any]:
+    """AutoGluon (Erickson et al. 2020) at its default preset, `medium`; scores of the hold-out."""
+    label = "_label"
+    told = {
+        "label": label,
+        "task": given.task,
+        "n_classes": given.n_classes,
+        "budget_s": budget_s,
+        "seed": seed,
+        "num_threads": given.num_threads,
+    }
+    plain = dict.fromkeys(given.x.columns[given.x.dtypes == "category"], object)
+    y = given.y if given.task == "regression" else given.y.astype(int)
+    # Beyond `num_cpus` its libraries have threads of their own.
+    threads = {"OMP_NUM_THREADS": str(given.num_threads)}
+    with tempfile.TemporaryDirectory() as folder:
+        given.x.astype(plain).assign(**{label: y}).to_parquet(Path(folder) / "train.parquet")
+        given.x_new.astype(plain).to_parquet(Path(folder) / "holdout.parquet")
+        argv = [str(CACHE / AUTOGLUON.name / "bin/python")]
+        argv += [str(Path(__file__).with_name("automl_autogluon.py")), folder, json.dumps(told)]
+        done = subprocess.run(
+            argv, capture_output=True, text=True, check=False, env=os.environ | threads
+        )
+        if done.returncode:
+            raise RuntimeError(f"AutoGluon failed: {done.stderr.strip()[-500:]}")
+        scores: NDArray[Any] = np.load(Path(folder) / "scores.npy")
+    return scores
+
+
+PEERS: dict[str, Callable[[Given, float, int], NDArray[Any]]] = {
     "flaml": flaml,
     "flaml_all": lambda given, budget_s, seed: flaml(given, budget_s, seed, "auto"),
     "optuna": optuna,
+    "autogluon": autogluon,
 }

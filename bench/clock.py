@@ -53,8 +53,17 @@ def peak_rss_mb(pid: int | str = "self") -> float:
 
     `getrusage` would not do: after a fork its maximum starts at the parent's.
     """
+    return _status_mb(pid, "VmHWM")
+
+
+def rss_mb(pid: int | str = "self") -> float:
+    """Resident memory of one process now."""
+    return _status_mb(pid, "VmRSS")
+
+
+def _status_mb(pid: int | str, name: str) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    found = re.search(rf"{name}:\s+(\d+) kB", status)
     return int(found[1]) / 1024 if found else float("nan")
 
 

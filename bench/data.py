@@ -5,27 +5,25 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import sys
 import tempfile
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from bench import report
 from bench.clock import Sample, cold_and_warm
 from retrue.problems import load_problem
 from retrue.sources.source_files import source_path
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULT = ROOT / "bench" / "results" / "data.json"
 PROBLEM = ROOT / "configs" / "flights.yaml"
 BATCHES = (1, 5, 10)
 """Numbers of batches, each as large as the whole year."""
@@ -34,33 +32,24 @@ TARGET = 2.0
 
 def main() -> None:
     """Measure, write the result file, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    options = parser.parse_args()
+    options = report.options(__doc__, repeats=5)
     console = Console(stderr=True)
-    load = os.getloadavg()
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="retrue-bench-") as folder:
         place = Path(folder)
         samples = _one_year(place, options.repeats, console)
         tenfold = _tenfold(place, console)
     ratios = _ratios(samples, tenfold)
-    result = {
-        "bench": "data",
-        "ratios": ratios,
-        "conditions": {
-            "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    result = report.write(
+        "data",
+        ratios,
+        load,
+        {
             "repeats": options.repeats,
-            "cores": os.cpu_count(),
-            "load_average_before": load,
-            "load_average_after": os.getloadavg(),
-            "python": platform.python_version(),
             "samples": {name: [asdict(one) for one in many] for name, many in samples.items()},
             "batches": {name: asdict(one) for name, one in tenfold.items()},
         },
-    }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    )
     print(json.dumps(result)) if options.json else _show(samples, tenfold, ratios)
 
 

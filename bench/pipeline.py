@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import platform
 import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from bench import report
 from bench.clock import Sample, cold_and_warm, cpu_s_of
 from retrue import processes, stack
 from retrue.problems import load_problem
@@ -34,13 +34,17 @@ if TYPE_CHECKING:
     from retrue.stack import Urls
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULT = ROOT / "bench" / "results" / "pipeline.json"
 PROBLEM = ROOT / "configs" / "flights.yaml"
 SPANS = {"year": date(2014, 1, 1), "Jan-Mar": date(2013, 4, 1)}
 """From 2013-01-01 until: all there is, which the ratios are of, and what the demo trains on."""
 PACKAGES = ("prefect", "mlflow", "great-expectations", "lightgbm", "pandas", "deltalake")
 WAIT_POLICY = "PASSIVE"
-TARGETS = {"cpu_vs_bare_cold": 2.2, "wall_vs_bare_cold": 2.0, "cpu_vs_bare_warm": 1.25}
+TARGETS = {
+    "cpu_vs_bare_cold": 2.2,
+    "wall_vs_bare_cold": 2.0,
+    "cpu_vs_bare_warm": 1.25,
+    "memory_vs_frame": 2.5,
+}
 
 
 @dataclass
@@ -55,37 +59,31 @@ class Series:
 
 def main() -> None:
     """Measure, write the result file, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    options = parser.parse_args()
+    options = report.options(__doc__, repeats=5)
     console = Console(stderr=True)
-    load = os.getloadavg()
+    load = os.getloadavg()[0]
     with _stack(console) as (at, folder):
         series = _measure(at, folder, options.repeats, console)
-    result = {
-        "bench": "pipeline",
-        "ratios": _ratios(series["year"]),
-        "conditions": {
-            "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        base = {span: _base(folder, span, options.repeats) for span in SPANS}
+    ratios = {span: _ratios(series[span], base[span]) for span in SPANS}
+    result = report.write(
+        "pipeline",
+        ratios["year"],
+        load,
+        {
             "ratios_are_of": "year",
-            "ratios_Jan-Mar": _ratios(series["Jan-Mar"]),
+            "ratios_Jan-Mar": ratios["Jan-Mar"],
             "repeats": options.repeats,
-            "cores": os.cpu_count(),
-            "load_average_before": load,
-            "load_average_after": os.getloadavg(),
             "omp_wait_policy": WAIT_POLICY,
             "num_threads": load_problem(PROBLEM).training.num_threads,
-            "python": platform.python_version(),
             "versions": {name: version(name) for name in PACKAGES},
+            "memory_base": base,
             "samples": {
                 span: {way: asdict(one) for way, one in ways.items()}
                 for span, ways in series.items()
             },
         },
-    }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    )
     if options.json:
         print(json.dumps(result))
     else:
@@ -168,6 +166,15 @@ def _run(way: str, at: Urls, place: Path, until: date, seed: int) -> tuple[Sampl
     return cold_and_warm([sys.executable, "-m", program, json.dumps(job)], env, laps, log)
 
 
+def _base(folder: Path, span: str, turn: int) -> dict[str, float]:
+    """Memory of the imports and of the training frame, asked of the last flow run's data."""
+    place = folder / f"{turn}-{span}-flow"
+    env = {**os.environ, "RETRUE_HOME": str(next(place.glob("home-*")))}
+    argv = [sys.executable, "-m", "bench.memory_run", str(next(place.glob("flights-*.yaml")))]
+    found: dict[str, float] = json.loads(subprocess.check_output(argv, env=env))
+    return found
+
+
 def _with_seed(place: Path, seed: int) -> Path:
     """The configuration with another seed."""
     line = f"  seed: {load_problem(PROBLEM).training.seed}\n"
@@ -179,8 +186,12 @@ def _with_seed(place: Path, seed: int) -> Path:
     return copy
 
 
-def _ratios(ways: dict[str, Series]) -> dict[str, float]:
-    """Flow over bare, which as a script is always a new process: only `warm_vs_warm` spares it."""
+def _ratios(ways: dict[str, Series], base: dict[str, float]) -> dict[str, float]:
+    """Flow over bare, which as a script is always a new process: only `warm_vs_warm` spares it.
+
+    `memory_vs_frame` is of the flow alone: its peaks and its child's, added up as if they were at
+    one moment, less what both take with nothing but their imports, over the bytes of the frame.
+    """
     bare, flow = ways["bare"], ways["flow"]
     return {
         "cpu_vs_bare_cold": _median(flow.cold, "cpu_s") / _median(bare.cold, "cpu_s"),
@@ -189,6 +200,8 @@ def _ratios(ways: dict[str, Series]) -> dict[str, float]:
         "wall_vs_bare_warm": _median(flow.warm, "wall_s") / _median(bare.cold, "wall_s"),
         "cpu_warm_vs_warm": _median(flow.warm, "cpu_s") / _median(bare.warm, "cpu_s"),
         "rss_vs_bare": _median(flow.cold, "peak_rss_mb") / _median(bare.cold, "peak_rss_mb"),
+        "memory_vs_frame": (_median(flow.cold, "peak_rss_mb") - base["imports_mb"])
+        / base["frame_mb"],
     }
 
 
@@ -199,7 +212,7 @@ def _median(samples: list[Sample], name: str) -> float:
 def _show(result: dict[str, Any], series: dict[str, dict[str, Series]]) -> None:
     console = Console()
     given = result["conditions"]
-    before, after = given["load_average_before"][0], given["load_average_after"][0]
+    before, after = given["load_average_before"], given["load_average_after"]
     table = Table(
         title=f"medians of {given['repeats']}; load {before:.1f} before, {after:.1f} after"
     )
