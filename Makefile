@@ -38,8 +38,17 @@ format: env ## apply the format and the safe fixes
 	.venv/bin/ruff check --fix .
 
 bench: env ## benchmarks against peers, results in bench/results/
+	@$(UV) sync --quiet --locked --all-extras --group bench
 	.venv/bin/python -m bench.pipeline
 	.venv/bin/python -m bench.data
+	.venv/bin/python -m bench.swap
+	.venv/bin/python -m bench.serving
+	.venv/bin/python -m bench.image
+	.venv/bin/python -m bench.durability
+	.venv/bin/python -m bench.fuzz
+	.venv/bin/python -m bench.drift
+	.venv/bin/python -m bench.loop
+	.venv/bin/python -m bench.alarms
 
 up: env ## start everything and leave it running
 	@$(RETRUE) up

@@ -29,7 +29,7 @@ from retrue.config import Problem
 from retrue.errors import DeployError, LedgerError
 from retrue.ledger import Approval
 from retrue.refs import ModelRef
-from tasks import approvals
+from tasks import alerts, approvals
 from tasks.pages import page_of
 
 LOOK_EVERY_S = 2.0
@@ -65,6 +65,7 @@ def approval(problem: Problem, model: ModelRef, why: tuple[str, ...]) -> State[s
         asked = approvals.decide(asked, left)
     if not asked.decision:
         approvals.announce(asked)
+        alerts.send(problem)
     questions = count(1)
     while not asked.decision:
         _pause(run_id, asked, key=f"question-{next(questions)}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from datetime import date, datetime
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ from flows import (
     data_commands,
     evidence_commands,
     init_command,
+    keys_commands,
     labels_commands,
 )
 from flows.options import Json, Name, print_result
@@ -27,6 +29,8 @@ from retrue.problems import all_problems, load_problem
 from retrue.story import console
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     pass
 
 app = typer.Typer(
@@ -38,12 +42,15 @@ app = typer.Typer(
 app.command()(init_command.init)
 app.add_typer(data_commands.app, name="data")
 app.add_typer(labels_commands.app, name="labels")
+app.add_typer(keys_commands.app, name="keys")
 app.command()(approval_commands.approvals)
 app.command()(approval_commands.approve)
 app.command()(approval_commands.reject)
 app.command()(evidence_commands.lineage)
 app.command()(evidence_commands.compare)
 app.command()(evidence_commands.card)
+app.command()(evidence_commands.report)
+app.command()(evidence_commands.trace)
 err = console(stderr=True)
 
 Since = Annotated[
@@ -85,11 +92,27 @@ def down() -> None:
 
 
 @app.command()
-def status(json_: Json = False) -> None:
-    """What runs, what serves and what the loop decided last."""
-    from retrue import service
+def status(
+    json_: Json = False,
+    prometheus: Annotated[
+        bool, typer.Option("--prometheus", help="Print what the loop found as Prometheus' text.")
+    ] = False,
+) -> None:
+    """What runs, what serves, what the last check found, and what the loop did."""
+    from retrue import ledger, loop_metrics, service, status_text
+    from retrue.terminal import print_tree
 
-    print_result(service.status(Path.cwd()), json_)
+    if prometheus and json_:
+        raise typer.BadParameter("give --json or --prometheus, not both")
+    if prometheus:
+        names = [problem.name for problem in all_problems(Path.cwd())]
+        typer.echo(loop_metrics.render(ledger.connect(), names), nl=False)
+        return
+    found = service.status(Path.cwd())
+    if json_:
+        print_result(found, json_)
+    else:
+        print_tree("Retrue", status_text.facts(found, datetime.now(UTC)))
 
 
 @app.command()
@@ -99,7 +122,9 @@ def train(name: Name, until: Until = None, search: Search = False, json_: Json =
     _connect(name)
     from flows.training import train as flow
 
-    print_result(flow(name, _day(until), search), json_)
+    with _progress(name, search and not json_):
+        found = flow(name, _day(until), search)
+    print_result(found, json_)
 
 
 @app.command()
@@ -110,7 +135,9 @@ def deploy(
     _connect(name)
     from flows.deployment import deploy as flow
 
-    print_result(_let_through(flow(name, version, reason)), json_)
+    with _stages_shown(name, json_):
+        found = _let_through(flow(name, version, reason))
+    print_result(found, json_)
 
 
 @app.command()
@@ -127,7 +154,9 @@ def retrain(
     _connect(name)
     from flows.retraining import retrain as flow
 
-    print_result(flow(name, _day(until), key, reason, search), json_)
+    with _progress(name, search and not json_):
+        found = flow(name, _day(until), key, reason, search)
+    print_result(found, json_)
 
 
 @app.command()
@@ -147,7 +176,9 @@ def rollback(
     _connect(name)
     from flows.rollback import rollback as flow
 
-    print_result(_let_through(flow(name, version, reason)), json_)
+    with _stages_shown(name, json_):
+        found = _let_through(flow(name, version, reason))
+    print_result(found, json_)
 
 
 @app.command()
@@ -200,6 +231,15 @@ def _ensure_openmp() -> None:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
 
 
+def _progress(name: str, is_shown: bool) -> AbstractContextManager[None]:
+    """How far a search is, for people."""
+    if not is_shown:
+        return nullcontext()
+    from retrue.terminal import search_progress
+
+    return search_progress(load_problem(name), console(stderr=True))
+
+
 def _connect(name: str) -> None:
     load_problem(name)  # a wrong name or configuration is told before anything is started
     stack.connect()
@@ -224,6 +264,23 @@ def _let_through(found: Any) -> Any:
 
 def _day(moment: datetime | None) -> date | None:
     return None if moment is None else moment.date()
+
+
+@contextmanager
+def _stages_shown(name: str, as_json: bool) -> Iterator[None]:
+    """Print what the stages of a new deployment saw, also of one that failed."""
+    from retrue import deployment
+    from retrue.rollout import page as rollout_page
+    from retrue.terminal import print_table
+
+    before, _ = deployment.newest_stages(name)
+    try:
+        yield
+    finally:
+        newest, stages = deployment.newest_stages(name)
+        if stages and newest != before and not as_json:
+            rows = rollout_page.stage_rows(stages)
+            print_table(f"Stages of deployment {newest}", rollout_page.HEADER, rows)
 
 
 def _tell(line: str) -> None:

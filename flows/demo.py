@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from retrue import approvals, bundles, ledger, preparation, replay, service, slots, stack
+from retrue.api_keys import own_headers
 from retrue.approval_answers import Answer
 from retrue.errors import LedgerError
 from retrue.files import write_atomically
@@ -111,9 +112,10 @@ def _live_through(
     from flows.drift_check import drift_check
 
     month = f"{since:%B}"
+    headers = own_headers(PROBLEM)
     doing = f"Replay {len(rows):,} flights of {month} as HTTP requests"
     with story.stage("replay", doing) as news:
-        sent = replay.replay(rows, url, time_column="time_hour", progress=news)
+        sent = replay.replay(rows, url, time_column="time_hour", progress=news, headers=headers)
     with story.stage("drift check", f"Check {month} for drift"):
         checked = drift_check(PROBLEM, since, until)
     report = checked.report
@@ -133,7 +135,8 @@ def _live_through(
         return window
     doing = "The event starts a retraining; judge it, and redeploy if it is better"
     last = rows.tail(N_TRAFFIC_ROWS)
-    with story.stage("retrain", doing) as news, replay.Traffic(last, url) as traffic:
+    traffic = replay.Traffic(last, url, headers=headers)
+    with story.stage("retrain", doing) as news, traffic:
         retraining = _wait_for(checked.decision, news, story.tell)
     during = traffic.report()
     window |= json.loads(retraining.details_json)

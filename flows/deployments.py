@@ -28,10 +28,13 @@ ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLi
 
 
 def retrain_on_event(problem: Problem) -> DeploymentEventTrigger:
-    """Start `retrain` for each drift event, ours or another system's, as its payload tells.
+    """Start `retrain` for each drift event and each request of another system.
 
-    Without a `decision` in the payload the key is the event's id: delivered twice, it is one.
+    The run is handed the event whole: whether it is true and still wanted the ledger says.
     """
+    handed_on = (
+        "{'event': event.event, 'received': event.received | string, 'payload': event.payload}"
+    )
     return DeploymentEventTrigger(
         name=f"retrain {problem.name} on drift",
         description=f"Starts retrain/{problem.name} when a drift check, or another system, asks.",
@@ -39,9 +42,10 @@ def retrain_on_event(problem: Problem) -> DeploymentEventTrigger:
         match={"prefect.resource.id": resource_id(problem.name)},
         parameters={
             "problem": problem.name,
-            "until": _from_event("event.payload.get('until')"),
-            "trigger_key": _from_event("event.payload.get('decision') or event.id | string"),
-            "reason": _from_event("event.payload.get('reason') or event.event"),
+            "event": {
+                "__prefect_kind": "jinja",
+                "template": f"{{{{ {handed_on} | tojson }}}}",
+            },
         },
     )
 
@@ -65,12 +69,6 @@ def deployments(root: Path) -> list[RunnerDeployment]:
                 )
             )
     return made
-
-
-def _from_event(expression: str) -> dict[str, object]:
-    """A parameter rendered from the event; JSON, because a template alone can only give text."""
-    template = {"__prefect_kind": "jinja", "template": f"{{{{ ({expression}) | tojson }}}}"}
-    return {"__prefect_kind": "json", "value": template}
 
 
 if __name__ == "__main__":

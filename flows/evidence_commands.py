@@ -1,4 +1,4 @@
-"""The commands `retrue lineage`, `compare` and `card`: what is known of the model versions."""
+"""The commands `retrue lineage`, `compare`, `card`, `report` and `trace`: what is known."""
 
 from __future__ import annotations
 
@@ -67,6 +67,49 @@ def card(
     typer.echo(json.dumps(found, indent=1) if json_ else "\n".join(outline(found)))
     if open_:
         typer.launch(path.as_uri())
+
+
+def report(
+    name: Name,
+    kind: Annotated[str, typer.Argument(help="Only pages of a kind, such as drift.")] = "",
+    open_: Annotated[bool, typer.Option("--open", help="Show the newest in the browser.")] = False,
+    json_: Json = False,
+) -> None:
+    """List the pages of a problem, newest first: drift checks, validations, models, ..."""
+    from retrue import written_pages
+    from retrue.terminal import print_table
+
+    load_problem(name)
+    found = written_pages.of(name, kind)
+    if json_:
+        typer.echo(json.dumps([one.facts() for one in found], indent=1))
+    else:
+        rows = [(one.kind, one.written_at[:16].replace("T", " "), str(one.path)) for one in found]
+        print_table(f"Pages of {name}", ("kind", "written (UTC)", "page"), rows)
+    if open_:
+        typer.launch(written_pages.newest(name, kind).path.as_uri())
+
+
+def trace(
+    prediction_id: Annotated[str, typer.Argument(help="From an answer's prediction_ids.")],
+    rescore: Annotated[
+        bool, typer.Option("--rescore", help="Score its row again and compare the bits.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Tell what made a prediction: server, image, model, data, code, lock, flow run and verdict."""
+    from retrue import rescoring, tracing
+    from retrue.terminal import print_tree
+
+    found = tracing.trace(prediction_id)
+    if rescore:
+        found = rescoring.rescored(found)
+    if json_:
+        typer.echo(found.model_dump_json(indent=1))
+    else:
+        print_tree(f"prediction {prediction_id}", tracing.facts(found))
+    if found.rescored is not None and not found.rescored.is_same:
+        raise typer.Exit(1)
 
 
 def compare(

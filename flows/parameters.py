@@ -79,6 +79,13 @@ Key = Annotated[
         description="Work with the same key is done once, however often asked for. Empty: this run",
     ),
 ]
+EventJson = Annotated[
+    str,
+    _form(
+        title="Event",
+        description="The event that started the run, as JSON. Empty: asked for by hand",
+    ),
+]
 PredictionId = Annotated[
     str,
     _form(

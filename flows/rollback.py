@@ -3,7 +3,7 @@
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.deployment import deploy, rejection_state
+from flows.deployment import carry_out
 from flows.parameters import FormerVersion, ProblemName, Reason, run_name
 from retrue.approval_answers import Rejected
 from retrue.refs import ServingRef
@@ -17,6 +17,9 @@ def rollback(
     version: FormerVersion = None,
     reason: Reason = "asked for by hand",
 ) -> ServingRef | State[Rejected]:
-    """Serve the version that served before (or the one named) again."""
-    found = deploy(problem, version or service.previous_version(problem), f"rollback: {reason}")
-    return rejection_state(found) if isinstance(found, Rejected) else found
+    """Serve the version that served before (or the one named) again, at once.
+
+    A deployment under way is ended, and the champion that it was to replace serves on.
+    """
+    version = version or service.previous_version(problem)
+    return carry_out(problem, version, f"rollback: {reason}", goes_back=True)

@@ -8,8 +8,11 @@ from retrue.search.recipe import apply
 from tasks import search as search_tasks
 
 
-def search(problem: Problem, data: DataRef) -> Problem:
-    """The problem with the recipe that a search found; each lane is a task run of its own."""
+def search(problem: Problem, data: DataRef) -> tuple[Problem, str]:
+    """The problem with the recipe that a search found, and the search's run in MLflow.
+
+    Each lane is a task run of its own.
+    """
     begun = search_tasks.begin(problem, data)
     lanes = [
         search_tasks.lane.submit(problem, data, begun, number)
@@ -18,4 +21,5 @@ def search(problem: Problem, data: DataRef) -> Problem:
     wait(lanes)
     for one in lanes:
         one.result()
-    return apply(problem, search_tasks.choose(problem, data, begun))
+    recipe, run_id = search_tasks.choose(problem, data, begun)
+    return apply(problem, recipe), run_id

@@ -4,7 +4,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
-from retrue import approval_facts, approvals, pages
+from retrue import alerts, approval_facts, approvals, ledger
 from retrue.approval_answers import Answer, Rejected
 from retrue.config import Problem
 from retrue.events import APPROVAL_REQUESTED, resource_id
@@ -29,9 +29,8 @@ def dead_run(model: ModelRef) -> str | None:
 @task(cache_policy=NO_CACHE)
 def ask(problem: Problem, model: ModelRef, why: tuple[str, ...], flow_run_id: str) -> Approval:
     """Write the question to the ledger and put its page on the run."""
-    asked = approvals.ask(problem, model, why, flow_run_id)
-    shown = approval_facts.evidence(problem, model, asked)
-    publish(pages.approval(problem, **shown), "approval", problem.name)
+    asked, page = approval_facts.ask(problem, model, why, flow_run_id)
+    publish(page, "approval", problem.name)
     return asked
 
 
@@ -47,6 +46,8 @@ def announce(asked: Approval) -> None:
         told["page"],
         told["answer"],
     )
+    how = approval_facts.how_to_answer(asked)
+    alerts.waits_for_approval(ledger.connect(), asked, how)
     emit_event(
         APPROVAL_REQUESTED,
         resource={"prefect.resource.id": resource_id(asked.problem)},

@@ -37,10 +37,15 @@ def evaluate(problem: Problem, data: DataRef, challenger: BundleRef) -> Verdict:
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=is_transient)
 def register(
-    problem: Problem, data: DataRef, bundle: BundleRef, verdict: Verdict, flow_run_id: str
+    problem: Problem,
+    data: DataRef,
+    bundle: BundleRef,
+    verdict: Verdict,
+    flow_run_id: str,
+    search_run: str | None = None,
 ) -> ModelRef:
     """Log the run to MLflow and register its version, each once however often it is called."""
-    return experiment.register(problem, data, bundle, verdict, flow_run_id, Path.cwd())
+    return experiment.register(problem, data, bundle, verdict, flow_run_id, Path.cwd(), search_run)
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=is_transient)

@@ -21,14 +21,15 @@ def begin(problem: Problem, data: DataRef) -> Begun:
 def lane(problem: Problem, data: DataRef, begun: Begun, number: int) -> int:
     """Run trials until the budget is spent; `number` tells lanes apart in the UI."""
     del number
-    return run.lane(problem, data, begun, get_run_logger().info)
+    log = runs.TrialLog(begun, data, problem.gate.metric, get_run_logger().info)
+    return run.lane(problem, data, begun, log)
 
 
 @task(cache_policy=NO_CACHE)
-def choose(problem: Problem, data: DataRef, begun: Begun) -> Recipe:
-    """Take the simplest of the best trials, log them all and write the page."""
+def choose(problem: Problem, data: DataRef, begun: Begun) -> tuple[Recipe, str]:
+    """Take the simplest of the best trials, log them all and write the page; also its run's id."""
     found = run.finish(problem, data, begun)
-    runs.log(found)
+    run_id = runs.log(found)
     publish(page.markdown(found, page.write_page(found)), "search", problem.name)
     get_run_logger().info("%s", found.reason)
-    return found.recipe
+    return found.recipe, run_id

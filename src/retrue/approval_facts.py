@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from retrue import model_card
+from retrue import approvals, model_card, pages
 from retrue.stack import run_page
 
 if TYPE_CHECKING:
@@ -42,17 +42,22 @@ def question(found: Approval) -> dict[str, str]:
     }
 
 
-def evidence(problem: Problem, model: ModelRef, asked: Approval) -> dict[str, Any]:
-    """What `pages.approval` shows beside the problem."""
+def ask(
+    problem: Problem, model: ModelRef, why: tuple[str, ...], flow_run_id: str
+) -> tuple[Approval, str]:
+    """Write the question to the ledger; give it with its page."""
+    asked = approvals.ask(problem, model, why, flow_run_id)
     card = model_card.card_path(problem.name, model.version)
-    return {
-        "version": model.version,
-        "why": asked.why,
-        "card": model_card.markdown(model_card.gather(problem, model), card),
-        "run": _page(asked) or "",
-        "how": how_to_answer(asked),
-        "deadline": f"{asked.deadline_at[:16].replace('T', ' ')} UTC",
-    }
+    page = pages.approval(
+        problem,
+        version=model.version,
+        why=asked.why,
+        card=model_card.markdown(model_card.gather(problem, model), card),
+        run=_page(asked) or "",
+        how=how_to_answer(asked),
+        deadline=f"{asked.deadline_at[:16].replace('T', ' ')} UTC",
+    )
+    return asked, page
 
 
 def how_to_answer(found: Approval) -> str:

@@ -4,6 +4,7 @@ mmdebstrap fetches and checks the packages (its `extract` variant runs none of t
 so neither root nor a chroot is needed); this module keeps what Python and OpenMP need of them.
 """
 
+import hashlib
 import os
 import platform
 import re
@@ -18,10 +19,11 @@ from pathlib import Path
 from retrue.apt_sources import debian_sources
 from retrue.base_contents import DROPPED, KEPT, WRITTEN
 from retrue.errors import DeployError
-from retrue.image_archive import write_archive
+from retrue.image_archive import tree_entries, write_archive, write_layer
 
 TAG = "retrue/base:bookworm-py311"
 SUITE = "bookworm"
+_CONFIG = {"Env": ["PATH=/usr/bin", "LANG=C.UTF-8"]}
 PACKAGES = ("python3.11-minimal", "libpython3.11-stdlib", "libgomp1", "libstdc++6")
 
 
@@ -156,13 +158,14 @@ def _keep(extracted: Path, target: Path) -> None:
 
 
 def _record_packages(archives: Path, target: Path) -> None:
-    """Note name and version of each package, where vulnerability scanners look for them."""
+    """Note each package where scanners look for it, with the hash of its file as in apt's lists."""
     folder = target / "var/lib/dpkg/status.d"
     folder.mkdir(parents=True)
     for package in sorted(archives.glob("*.deb")):
         argv = ["dpkg-deb", "-f", str(package)]
         fields = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-        (folder / package.name.split("_")[0]).write_text(fields)
+        sha256 = hashlib.sha256(package.read_bytes()).hexdigest()
+        (folder / package.name.split("_")[0]).write_text(f"{fields.rstrip()}\nSHA256: {sha256}\n")
 
 
 def _compile(target: Path) -> None:
@@ -208,8 +211,10 @@ def build_archive(folder: Path, deadline_s: float = 300.0) -> Path:
         tree = Path(scratch) / "tree"
         tree.mkdir()
         build_tree(tree, deadline_s)
+        layer = write_layer(tree_entries(tree), Path(scratch) / "layer.tar")
         archive = folder / "base-image.tar"
-        write_archive(tree, TAG, archive)
+        with archive.open("wb") as out:
+            write_archive(out, _CONFIG, _architecture(), [layer], tag=TAG)
     return archive
 
 

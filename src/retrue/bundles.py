@@ -17,9 +17,13 @@ import pandas as pd
 from msgspec import convert, to_builtins
 
 from retrue import calibrators
+from retrue.alarms.calibration import Calibration
+from retrue.alarms.reference import calibrate_reference
 from retrue.checkpoint import Checkpoint
 from retrue.config import Problem
 from retrue.decision_costs import decision_threshold
+from retrue.drift import outputs
+from retrue.drift import reference as drift_reference
 from retrue.errors import BundleError
 from retrue.home import bundles_dir
 from retrue.refs import BundleRef, DataRef
@@ -30,6 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from retrue.config import Features
+    from retrue.drift.reference import Reference
 
 N_GOLDEN = 64
 """Golden rows a bundle: enough to meet nulls in most features, few enough for one request."""
@@ -48,7 +55,8 @@ def write_bundle(
     ----------
     reference : DataFrame, shape (n_rows, ...)
         Rows the model was made from; a seeded sample of at most `drift.max_rows` of them becomes
-        the drift reference, the newest of them the golden requests.
+        the drift reference, the newest of them the golden requests. All of them are counted for
+        the tests of single features.
     provenance : mapping
         `code_commit`, `lock_sha256`, `trained_before` (ISO time, exclusive) and `recipe`, for the
         manifest.
@@ -113,6 +121,23 @@ def read_reference(bundle: BundleRef) -> pd.DataFrame:
     return pd.read_parquet(io.BytesIO(_payload(bundle, "reference.parquet")))
 
 
+def read_drift_reference(bundle: BundleRef, features: Features) -> Reference:
+    """What was counted of the rows the model was made from.
+
+    A bundle from before this was kept: what its sample of them gives.
+    """
+    if "reference.msgpack" not in read_manifest(bundle)["files"]:
+        return drift_reference.summarise(read_reference(bundle), features)
+    return drift_reference.from_bytes(_payload(bundle, "reference.msgpack"))
+
+
+def read_alarms(bundle: BundleRef) -> Calibration | None:
+    """Thresholds of alarms, calibrated on the reference; None in a bundle from before they were."""
+    if "alarms.json" not in read_manifest(bundle)["files"]:
+        return None
+    return Calibration.model_validate(_load(bundle, "alarms.json"))
+
+
 def score_with(
     bundle: BundleRef, frame: pd.DataFrame, classes: Sequence[str] = ()
 ) -> NDArray[np.float64]:
@@ -154,7 +179,12 @@ def _write_files(building: Path, problem: Problem, fitted: Fitted, reference: pd
     calibration = (
         {} if fitted.calibrator is None else {"calibration": to_builtins(fitted.calibrator)}
     )
+    answers = {"label": outputs.labels(problem, reference)}
+    if fitted.holdout_scores is not None:
+        answers["score"] = outputs.scores(fitted.holdout_scores, fitted.classes)
+    kept = drift_reference.summarise(reference, problem.features, answers)
     files: dict[str, bytes] = {
+        "reference.msgpack": drift_reference.to_bytes(kept),
         "model.txt": fitted.model_text.encode(),
         "signature.json": _json(
             {
@@ -183,6 +213,7 @@ def _write_files(building: Path, problem: Problem, fitted: Fitted, reference: pd
                 "checkpoint": fitted.checkpoint.model_dump(mode="json"),
             }
         ),
+        "alarms.json": _json(calibrate_reference(problem, sample).model_dump(mode="json")),
         "requirements.txt": resources.files("retrue.serving")
         .joinpath("requirements.txt")
         .read_bytes(),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from retrue.serving.encoding import Feature
+    from retrue.serving.features import Feature
 
 # A table of a few dozen rows is read; a page of 300 columns says the rest in one line.
 _MAX_SHOWN = 40

@@ -3,16 +3,15 @@
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from retrue.config_drift import Drift
+from retrue.config_retraining import Alerts, Retraining
+from retrue.config_section import Section
+from retrue.config_serving import Retention, Serving
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,40}$")]
 Text = Annotated[str, Field(min_length=1)]
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, and a key nobody reads is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Cost(Section):
@@ -75,7 +74,7 @@ class Link(Section):
     """
 
     table: str
-    on: dict[str, str] = {}
+    on: dict[str, str] = Field(default={})
     as_of: dict[str, str] = Field(default={}, max_length=1)
     within_hours: float | None = Field(default=None, gt=0)
     """How old an as-of partner may be."""
@@ -126,11 +125,11 @@ class Features(Section):
 class Processing(Section):
     """What is done to features before the model sees them; fitted on the training part only."""
 
-    fill: dict[str, Literal["median", "mean", "most_frequent"] | float | str] = {}
+    fill: dict[str, Literal["median", "mean", "most_frequent"] | float | str] = Field(default={})
     """For a numeric feature a rule or a number, for a categorical one a text or most_frequent."""
     flag_missing: tuple[str, ...] = ()
     """Numeric features that get a second column: 1.0 where the value was missing."""
-    clip: dict[str, tuple[float, float]] = {}
+    clip: dict[str, tuple[float, float]] = Field(default={})
     """Numeric features cut off at two quantiles of the training part, such as [0.001, 0.999]."""
     rare_below: int = Field(default=0, ge=0)
     """Categories with fewer training rows than this become one; unseen ones join it."""
@@ -156,7 +155,7 @@ class Training(Section):
     num_boost_round: int = Field(ge=1, le=10_000)
     seed: int = Field(ge=0, le=2**31 - 1)
     num_threads: int = Field(default=2, ge=1, le=256)
-    params: dict[str, bool | int | float | str] = {}
+    params: dict[str, bool | int | float | str] = Field(default={})
     cluster: str = ""
     """Address of a Dask scheduler whose workers fit the model; empty: this machine."""
 
@@ -212,29 +211,6 @@ class Search(Section):
     seed: int = Field(default=7, ge=0, le=2**31 - 1)
 
 
-class Serving(Section):
-    """How the champion is served."""
-
-    port: int = Field(default=8080, ge=1024, le=65_535)
-    target: Literal["auto", "container", "process"] = "auto"
-    base_image: str = "python:3.11-slim-bookworm"
-    memory_mb: int = Field(default=512, ge=64, le=65_536)
-    ready_timeout_s: float = Field(default=30, gt=0, le=600)
-
-
-class Drift(Section):
-    """When served data has moved too far from the training reference."""
-
-    backend: Literal["alibi-detect"] = "alibi-detect"
-    schedule: str = "0 6 * * *"
-    window_days: int = Field(default=30, ge=1, le=366)
-    min_rows: int = Field(default=500, ge=10)
-    max_rows: int = Field(default=10_000, ge=100)
-    magnitude_above: float = Field(default=60, ge=0, le=100)
-    alpha: float = Field(default=0.05, gt=0, lt=1)
-    seed: int = Field(default=7, ge=0, le=2**31 - 1)
-
-
 class Interpretation(Section):
     """How models are explained, and which change of an explanation asks for a human."""
 
@@ -262,7 +238,10 @@ class Problem(Section):
     search: Search = Search()
     gate: Gate = Gate()
     serving: Serving = Serving()
+    retention: Retention = Retention()
     drift: Drift = Drift()
+    retraining: Retraining = Retraining()
+    alerts: Alerts = Alerts()
     interpretation: Interpretation = Interpretation()
 
     @property

@@ -14,12 +14,16 @@ from retrue.home import home
 from retrue.refs import BundleRef
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from retrue.engine import Engine, EngineContainer
 
 _HOME_LABEL = "retrue.home_hash"
 # The server has one event loop and one log thread; LightGBM uses a second core on large bodies.
 _CPUS = 2
 _PIDS = 128
+_HOST = "127.0.0.1"
+_KEYS = "/run/retrue"
 _TMP = "/tmp"  # noqa: S108 - inside the container
 
 
@@ -36,9 +40,11 @@ def start_container(
     slot: str,
     *,
     log_dir: Path,
+    keys_dir: Path,
     memory_mb: int,
     port: int,
     boot_nonce: str,
+    options: Sequence[str] = (),
 ) -> str:
     """Start the serving container of one slot; a leftover of ours in that slot is removed first.
 
@@ -59,12 +65,16 @@ def start_container(
         `a` or `b`.
     log_dir : Path
         Folder of the prediction logs, on the host; created.
+    keys_dir : Path
+        Folder with the list of API keys, on the host; the container may only read it.
     memory_mb : int
         Memory limit, MiB, without swap.
     port : int
         Port on 127.0.0.1.
     boot_nonce : str
         Names this boot.
+    options : sequence of str
+        Further options of the server.
 
     Returns
     -------
@@ -78,7 +88,8 @@ def start_container(
     """
     name = f"retrue-{bundle.problem}-{slot}-{home_hash()}"
     command = ["--sha256", bundle.sha256, "--model-version", str(model_version)]
-    command += ["--boot-nonce", boot_nonce]
+    command += ["--boot-nonce", boot_nonce, "--keys", f"{_KEYS}/keys.json"]
+    command += ["--published-at", _HOST, *options]
     with engine_errors(f"container {name}"):
         _remove_leftover(client, name)
         container = client.containers.create(
@@ -91,8 +102,11 @@ def start_container(
             cap_drop=["ALL"],
             security_opt=["no-new-privileges:true"],
             tmpfs={_TMP: "size=16m,mode=1777,noexec,nosuid,nodev"},
-            volumes={str(log_dir): {"bind": "/var/lib/retrue", "mode": "rw"}},
-            ports={"8080/tcp": ("127.0.0.1", port)},
+            volumes={
+                str(log_dir): {"bind": "/var/lib/retrue", "mode": "rw"},
+                str(keys_dir): {"bind": _KEYS, "mode": "ro"},
+            },
+            ports={"8080/tcp": (_HOST, port)},
             mem_limit=f"{memory_mb}m",
             memswap_limit=f"{memory_mb}m",
             nano_cpus=min(_CPUS, os.cpu_count() or 1) * 10**9,
@@ -117,6 +131,12 @@ def container_state(client: Engine, container_id: str) -> tuple[bool, str]:
         container = client.containers.get(container_id)
         lines = container.logs(tail=5).decode(errors="replace").strip().splitlines()
         return container.status == "running", " | ".join(lines) or "(no log)"
+
+
+def container_pid(client: Engine, container_id: str) -> int:
+    """Pid of its first process as this host sees it; 0 when it does not run."""
+    with engine_errors(f"container {container_id[:12]}"):
+        return int(client.containers.get(container_id).attrs["State"]["Pid"])
 
 
 def stop_container(client: Engine, container_id: str, timeout_s: int = 30) -> None:

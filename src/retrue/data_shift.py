@@ -63,7 +63,7 @@ def shift(name: str, before: pd.Series, after: pd.Series) -> Shift:
     parts_a, parts_b = (
         np.diff(np.searchsorted(x, edges, "right"), prepend=0, append=len(x)) for x in (a, b)
     )
-    return Shift(name, one, other, _psi(parts_a, parts_b), _ks(a, b), {}, is_time)
+    return Shift(name, one, other, _psi(parts_a, parts_b), ks_distance(a, b), {}, is_time)
 
 
 def _is_text(column: pd.Series) -> bool:
@@ -90,8 +90,11 @@ def _summary(n_rows: int, values: Floats) -> Summary:
     return Summary(n_rows, missing, float(values.mean()), float(middle.mean()))
 
 
-def _ks(a: Floats, b: Floats) -> float:
-    """Of sorted values. Between two values of `a` only the other side grows: the ends suffice."""
+def ks_distance(a: Floats, b: Floats) -> float:
+    """Kolmogorov-Smirnov distance of sorted values without NaN, 0 to 1.
+
+    Between two values of `a` only the other side grows: the ends suffice.
+    """
     starts = np.flatnonzero(np.diff(a, prepend=np.nan))
     points = a[starts]
     reached = np.append(starts[1:], len(a)) / len(a) - np.searchsorted(b, points, "right") / len(b)

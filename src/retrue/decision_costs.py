@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from retrue.config import Problem
+
+
+Counts = TypeVar("Counts", float, "NDArray[np.float64]")
 
 
 def decision_threshold(problem: Problem) -> float:
@@ -40,21 +43,25 @@ def decision_costs(
     Returns
     -------
     dict
-        Counts of both errors and, where both costs have one unit, their sum in it beside the
-        cheaper of acting always and acting never. Empty for another task than a binary one.
+        Counts of both errors and what they cost, beside the cheaper of acting always and acting
+        never. Empty for another task than a binary one.
     """
     if problem.label.task != "binary":
         return {}
     acts = score > decision_threshold(problem)
     n_alarms = float(np.sum(acts & (y == 0)))
     n_missed = float(np.sum(~acts & (y == 1)))
-    found = {"holdout_false_positives": n_alarms, "holdout_false_negatives": n_missed}
-    alarm, miss = problem.canvas.cost_false_positive, problem.canvas.cost_false_negative
-    if alarm.unit != miss.unit:
-        return found
-    always, never = float(np.sum(y == 0)) * alarm.amount, float(np.sum(y == 1)) * miss.amount
+    always = error_cost(problem, float(np.sum(y == 0)), 0.0)
+    never = error_cost(problem, 0.0, float(np.sum(y == 1)))
     return {
-        **found,
-        "holdout_cost_total": n_alarms * alarm.amount + n_missed * miss.amount,
+        "holdout_false_positives": n_alarms,
+        "holdout_false_negatives": n_missed,
+        "holdout_cost_total": error_cost(problem, n_alarms, n_missed),
         "no_skill_cost_total": min(always, never),
     }
+
+
+def error_cost(problem: Problem, n_alarms: Counts, n_missed: Counts) -> Counts:
+    """What errors cost, in the canvas's unit: both have the same."""
+    alarm, miss = problem.canvas.cost_false_positive, problem.canvas.cost_false_negative
+    return n_alarms * alarm.amount + n_missed * miss.amount

@@ -1,7 +1,7 @@
-"""Delta tables: the one place that talks to delta-rs.
+"""Delta tables: versions, batches and appended rows; `delta_upkeep` removes what is too old.
 
 Each write is one atomic commit: a process killed on the way leaves, at most, files that no
-version refers to.
+version refers to. It is on disk when it is done (files first, as delta-rs itself syncs nothing).
 """
 
 import fcntl
@@ -25,10 +25,10 @@ from deltalake import (
     Schema,
     TableFeatures,
     Transaction,
-    write_deltalake,
 )
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
+from retrue.delta_sync import sync, sync_log
 from retrue.delta_types import fitted, storable_schema
 from retrue.errors import DataError
 
@@ -141,15 +141,18 @@ def has_batch(path: Path, batch_id: str) -> bool:
 def append(
     path: Path, frame: pd.DataFrame, schema: pa.Schema, source_id: str = "", upto: int = 0
 ) -> None:
-    """Commit more rows; with a `source_id`, its watermark `upto` is in the same commit."""
-    transactions = [Transaction(source_id, upto)] if source_id else None
-    write_deltalake(
-        path,
-        pa.Table.from_pandas(frame, schema=schema, preserve_index=False),
-        mode="append",
-        configuration=_KEEP_LOG,
-        commit_properties=CommitProperties(app_transactions=transactions),
-    )
+    """Commit more rows; with a `source_id`, its watermark `upto` is in the same commit.
+
+    Columns of `schema` that the table lacks are added to it; earlier rows have nulls there.
+    """
+    rows = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+    version = _next_version(path)
+    known = column_names(path, version - 1) if version else schema.names
+    if added := [field for field in Schema.from_arrow(schema).fields if field.name not in known]:
+        DeltaTable(path).alter.add_columns(added)
+    file = _write(path, version, 0, rows, schema, has_statistics=True)
+    mark = CommitProperties(app_transactions=[Transaction(source_id, upto)] if source_id else None)
+    _commit("append", Written(path, schema, [file]), mark)
 
 
 def watermark(path: Path, source_id: str) -> int:
@@ -163,8 +166,7 @@ def commits(path: Path) -> list[tuple[int, dict[str, Any]]]:
     """(version, meta) of each commit that has `meta`, oldest first."""
     if not DeltaTable.is_deltatable(str(path)):
         return []
-    # Asked of the newest version only: on an older one `history` numbers the commits wrongly.
-    # 0.1 s for 1,000 commits.
+    # Asked of the newest version only: an older one numbers them wrongly. 0.1 s for 1,000 commits.
     history = DeltaTable(path).history()
     return [(c["version"], json.loads(c["retrue"])) for c in reversed(history) if "retrue" in c]
 
@@ -246,12 +248,20 @@ def _next_version(path: Path) -> int:
     return DeltaTable(path).version() + 1 if DeltaTable.is_deltatable(str(path)) else 0
 
 
-def _write(path: Path, version: int, number: int, part: pa.Table, schema: pa.Schema) -> AddAction:
+def _write(
+    path: Path,
+    version: int,
+    number: int,
+    part: pa.Table,
+    schema: pa.Schema,
+    has_statistics: bool = False,
+) -> AddAction:
     path.mkdir(parents=True, exist_ok=True)
     file = path / f"{version:08d}-{number:06d}-{uuid.uuid4().hex}.parquet"
     try:
-        # Statistics of a file with one group of rows let no reader skip any.
-        pq.write_table(fitted(part, schema, path), file, store_schema=False, write_statistics=False)
+        rows = fitted(part, schema, path)
+        pq.write_table(rows, file, store_schema=False, write_statistics=has_statistics)
+        sync(file)
     except BaseException:
         file.unlink(missing_ok=True)
         raise
@@ -279,6 +289,7 @@ def _commit(mode: Any, files: Written, properties: CommitProperties) -> None:
             configuration=_KEEP_LOG,
             commit_properties=properties,
         )
+        sync_log(path, 0)
         return
     delta = DeltaTable(path)
     local = any(pa.types.is_timestamp(field.type) and not field.type.tz for field in schema)
@@ -286,3 +297,4 @@ def _commit(mode: Any, files: Written, properties: CommitProperties) -> None:
         feature = TableFeatures.TimestampWithoutTimezone
         delta.alter.add_feature(feature, allow_protocol_versions_increase=True)
     delta.create_write_transaction([*files.added], mode, schema, commit_properties=properties)
+    sync_log(path, delta.version())

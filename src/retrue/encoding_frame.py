@@ -10,7 +10,8 @@ import pandas as pd
 from retrue.frame_columns import Float64s, column, dates, ngrams, numbers, texts
 from retrue.processing import fit_features
 from retrue.serving.dates import DATE_PARTS
-from retrue.serving.encoding import Feature, n_columns, width
+from retrue.serving.encoding import n_columns
+from retrue.serving.features import Feature, width
 
 __all__ = ["categorical_columns", "encode_frame", "fit_features", "matrix_columns"]
 

@@ -83,6 +83,17 @@ def image_id(client: Engine, name: str) -> str | None:
             return None
 
 
+def image_labels(client: Engine, name: str) -> dict[str, str] | None:
+    """Labels of a local image; None when the engine has no such image."""
+    with engine_errors(name):
+        try:
+            return dict(client.images.get(name).labels)
+        except Exception as error:
+            if not is_missing(error):
+                raise
+            return None
+
+
 def events(
     start: Callable[[], Iterable[Any]], first_s: float, total_s: float, where: str
 ) -> Iterator[dict[str, Any]]:

@@ -63,3 +63,7 @@ class LedgerError(RetrueError):
 
 class StackError(RetrueError):
     """A server of the local stack did not start or does not answer."""
+
+
+class RequestError(RetrueError):
+    """An event is malformed or not authentic; nothing was started."""

@@ -2,6 +2,7 @@
 
 DRIFT_DETECTED = "retrue.drift.detected"
 RETRAIN_REQUESTED = "retrue.retrain.requested"
+DATA_BROKEN = "retrue.data.broken"
 APPROVAL_REQUESTED = "retrue.approval.requested"
 
 

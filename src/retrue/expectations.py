@@ -24,6 +24,7 @@ with warnings.catch_warnings():
     from great_expectations.execution_engine import pandas_execution_engine
     from great_expectations.expectations.expectation import Expectation
 
+from retrue import memory
 from retrue.handover import receive
 
 
@@ -130,6 +131,7 @@ def main() -> None:
     gc.freeze()
     while True:
         gc.collect()  # a batch is a cycle that holds the table it judged
+        memory.give_back()
         try:
             job = receive(sys.stdin.buffer)
         except EOFError:

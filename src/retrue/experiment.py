@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from importlib import import_module
 from threading import Thread
@@ -10,7 +11,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrue import bundles, gate, lake, pages, run_files, service, splits, tracking, training
+from retrue import (
+    bundles,
+    delta,
+    gate,
+    lake,
+    memory,
+    pages,
+    run_files,
+    service,
+    splits,
+    tracking,
+    training,
+)
 from retrue.evidence import comparison, performance
 from retrue.interpretation import change, explain
 from retrue.problems import problem_sha256
@@ -18,7 +31,7 @@ from retrue.refs import BundleRef, DataRef, ModelRef
 from retrue.search.recipe import recipe_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -42,8 +55,10 @@ def fit_bundle(problem: Problem, data: DataRef, made_by: Mapping[str, str]) -> B
     fitted = training.fit(parts, problem)
     reference = frame
     if problem.data.time is not None:
-        reference = frame[frame[problem.data.time] >= splits.midnight(problem.training.start)]
-    return bundles.write_bundle(
+        # In time order: a slice, which is no copy of the rows as a mask would be.
+        start = frame[problem.data.time].searchsorted(splits.midnight(problem.training.start))
+        reference = frame.iloc[int(start) :]
+    written = bundles.write_bundle(
         problem,
         data,
         fitted,
@@ -54,6 +69,9 @@ def fit_bundle(problem: Problem, data: DataRef, made_by: Mapping[str, str]) -> B
             "recipe": recipe_of(problem).model_dump(mode="json"),
         },
     )
+    del frame, parts, fitted, reference
+    memory.give_back()
+    return written
 
 
 def evaluate(problem: Problem, data: DataRef, challenger: BundleRef) -> Verdict:
@@ -75,6 +93,7 @@ def judge(
         verdict = _figures(problem, data, challenger, champion).model_copy(
             update={"champion_version": None if champion is None else champion.version}
         )
+        memory.give_back()
         if verdict.gain is None:
             return verdict
         found = probe.measure(problem.gate)
@@ -84,20 +103,40 @@ def judge(
 def _figures(
     problem: Problem, data: DataRef, challenger: BundleRef, champion: ModelRef | None
 ) -> Verdict:
-    parts = splits.split(_frame(problem, data), problem, date.fromisoformat(data.until))
     rival = None if champion is None else champion.bundle
-    doubts = change.challenge(problem, challenger, rival, parts.holdout)
-    if champion is not None:
+    more = [] if rival is None else _columns_of_its_own(rival, problem)
+    there = delta.column_names(data.path, data.version) if more else []
+    gone = [name for name in more if name not in there]
+    frame = _frame(problem, data, [name for name in more if name in there])
+    # A row's side may hang on all columns of the frame, so it is told without the champion's own.
+    mine = frame.drop(columns=more, errors="ignore") if more else frame
+    parts = splits.split(mine, problem, date.fromisoformat(data.until))
+    why = None
+    if gone:
+        why = f"the champion needs {', '.join(gone)}, which data version {data.version} lacks"
+    elif champion is not None and parts.cut is not None:
         fitted_before = bundles.read_manifest(champion.bundle)["trained_before"]
-        if parts.cut is not None and fitted_before > parts.cut.isoformat():
+        if fitted_before > parts.cut.isoformat():
             why = (
                 f"the champion was fitted on rows until {fitted_before[:10]}, this hold-out starts"
                 f" on {parts.cut.date()}; use a later `until`"
             )
-            days = splits.blocks(parts.holdout, problem)
-            return gate.refused(problem.gate, len(parts.holdout), len(np.unique(days)), why)
+    if why is not None:
+        change.challenge(problem, challenger, None, parts.holdout)
+        days = splits.blocks(parts.holdout, problem)
+        return gate.refused(problem.gate, len(parts.holdout), len(np.unique(days)), why)
+    if more:
+        parts = replace(parts, holdout=frame.loc[parts.holdout.index])
+    del frame, mine
+    doubts = change.challenge(problem, challenger, rival, parts.holdout)
     found = comparison.compare(problem, parts, challenger, rival)
     return found.model_copy(update={"doubts": (*found.doubts, *doubts)})
+
+
+def _columns_of_its_own(champion: BundleRef, problem: Problem) -> list[str]:
+    """Inputs of the champion that the definition no longer names."""
+    names = [feature["name"] for feature in bundles.read_signature(champion)["features"]]
+    return [name for name in names if name not in splits.needed_columns(problem)]
 
 
 def register(
@@ -107,11 +146,12 @@ def register(
     verdict: Verdict,
     flow_run_id: str,
     root: Path | None = None,
+    search_run: str | None = None,
 ) -> ModelRef:
     """Log parameters, metrics, inputs and bundle to MLflow and register the version.
 
     With them go the definition, the verdict, the explanation, the environment and the lock of the
-    project folder `root`.
+    project folder `root`, and the run of the search that found the recipe, where there was one.
     """
     stored = bundles.read_metrics(bundle)
     manifest = bundles.read_manifest(bundle)
@@ -123,6 +163,7 @@ def register(
         "retrue.lock_sha256": manifest["lock_sha256"],
         "retrue.flow_run": flow_run_id,
         "retrue.verdict": verdict.reason,
+        **({"retrue.search_run": search_run} if search_run else {}),
         **({"retrue.champion": str(verdict.champion_version)} if verdict.champion_version else {}),
         "mlflow.note.content": pages.canvas(problem),
     }
@@ -173,9 +214,11 @@ def _gate_metrics(verdict: Verdict) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _frame(problem: Problem, data: DataRef) -> pd.DataFrame:
-    """Only the columns that a training reads, in time order, or that of the version."""
-    frame = lake.read_version(data, columns=splits.needed_columns(problem))
-    if problem.data.time is None:
+def _frame(problem: Problem, data: DataRef, more: Sequence[str] = ()) -> pd.DataFrame:
+    """The columns that a training reads, and `more`, in time order, or that of the version."""
+    frame = lake.read_version(data, columns=[*splits.needed_columns(problem), *more])
+    memory.give_back()  # Arrow's buffers: three times the frame would stay resident during the fit
+    time = problem.data.time
+    if time is None or frame[time].is_monotonic_increasing:
         return frame
-    return frame.sort_values(problem.data.time, kind="stable", ignore_index=True)
+    return frame.sort_values(time, kind="stable", ignore_index=True)

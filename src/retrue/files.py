@@ -5,15 +5,17 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
     """Replace `path` by `text` (UTF-8) in one step, on disk before it returns; makes folders.
 
-    A reader, or a restart after a power cut, sees the old text or the new one.
+    A reader, or a restart after a power cut, sees the old text or the new one. `mode` says who
+    may read it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(fd, "w", encoding="utf-8") as out:
+            os.fchmod(fd, mode)
             out.write(text)
             out.flush()
             os.fsync(out.fileno())

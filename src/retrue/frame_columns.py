@@ -11,7 +11,7 @@ import pandas as pd
 
 from retrue.errors import DataError
 from retrue.serving.dates import MISSING_DATE, date_parts, not_a_date
-from retrue.serving.encoding import category_text
+from retrue.serving.features import category_text
 from retrue.serving.ngrams import NGRAM, code_points, padded
 
 Float64s = npt.NDArray[np.float64]

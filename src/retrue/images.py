@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import tempfile
+import hashlib
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import retrue
 from retrue import base_image
+from retrue.base_packages import base_contents
 from retrue.engine import START_AGAIN, engine_errors, engine_or_reason, events, image_id
 from retrue.errors import DeployError
 from retrue.files import write_atomically
 from retrue.home import home, run_dir
+from retrue.image_assembly import assemble
 from retrue.refs import BundleRef
-from retrue.runtime_layer import runtime_layer, write_context
+from retrue.runtime_layer import bundle_entries, runtime_entries, runtime_layer
+from retrue.sbom import bill_of_materials
 from retrue.serving.bundle import read_bundle
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from retrue.engine import Engine
 
 # A registry that is there says so within a round trip or two; without one, a deploy must not wait.
@@ -25,7 +28,7 @@ PULL_ANSWER_S = 6.0
 PULL_DEADLINE_S = 300.0
 # How long a registry that failed is left alone.
 _PULL_RETRY_S = 3600.0
-# A model layer takes one second, a first runtime layer three.
+# A build takes one second.
 BUILD_DEADLINE_S = 120.0
 
 
@@ -130,61 +133,43 @@ def build_image(
     DeployError
         The engine went away, the build failed or took too long.
     """
-    code_commit = read_bundle(bundle.path, bundle.sha256).manifest.code_commit
+    found = read_bundle(bundle.path, bundle.sha256)
     where = f"image of {bundle.problem} version {model_version}"
     with engine_errors(where):
         architecture = str(client.version()["Arch"])
     layer = runtime_layer(bundle.path / "requirements.txt", architecture)
+    bill = bill_of_materials(found, model_version, layer, base_id, base_contents(client, base_id))
     labels = {
         "org.opencontainers.image.title": f"retrue/{bundle.problem}",
         "org.opencontainers.image.version": str(model_version),
+        "org.opencontainers.image.revision": found.manifest.code_commit,
+        "org.opencontainers.image.base.digest": base_id,
         "retrue.problem": bundle.problem,
         "retrue.model_version": str(model_version),
         "retrue.bundle_sha256": bundle.sha256,
-        "retrue.code_commit": code_commit,
+        "retrue.data_version": str(found.manifest.data["version"]),
+        "retrue.data_sha256": str(found.manifest.data["sha256"]),
+        "retrue.code_commit": found.manifest.code_commit,
+        "retrue.sbom_sha256": hashlib.sha256(bill).hexdigest(),
     }
-    with tempfile.TemporaryFile() as context, engine_errors(where):
-        write_context(context, layer, bundle.path, _dockerfile())
-        context.seek(0)
-        built = ""
-        for event in events(
-            lambda: client.api.build(
-                fileobj=context,
-                custom_context=True,
-                target="serving",
-                buildargs={"BASE_IMAGE": base_id},
-                labels=labels,
-                network_mode="none",
-                rm=True,
-                forcerm=True,
-                decode=True,
-            ),
-            deadline_s,
-            deadline_s,
-            where,
-        ):
-            if "error" in event:
-                raise DeployError(
-                    "a build that succeeds", str(event["error"]).strip(), where, START_AGAIN
-                )
-            built = event.get("aux", {}).get("ID", built)
-        client.api.tag(built, f"retrue/{bundle.problem}", f"{model_version}-{bundle.sha256[:12]}")
-    return built
+    layers = [runtime_entries(layer), bundle_entries(bundle.path)]
+    image = assemble(client, base_id, layers, labels, deadline_s, where)
+    write_atomically(sbom_path(bundle, model_version), bill.decode())
+    # The name comes last: whoever is killed before has built nothing that anybody would start.
+    with engine_errors(where):
+        client.api.tag(image, f"retrue/{bundle.problem}", f"{model_version}-{bundle.sha256[:12]}")
+    return image
+
+
+def sbom_path(bundle: BundleRef, model_version: int) -> Path:
+    """Where the bill of materials of an image is (CycloneDX); its hash is a label of the image."""
+    return home() / "sbom" / bundle.problem / f"{model_version}-{bundle.sha256[:12]}.cdx.json"
 
 
 def image_size_bytes(client: Engine, image: str) -> int:
     """Size of the image with all its layers."""
     with engine_errors(image):
         return int(client.images.get(image).attrs["Size"])
-
-
-def _dockerfile() -> Path:
-    package = Path(retrue.__path__[0])
-    # In a checkout it is at the top; a wheel carries it in the package.
-    for place in (package / "Dockerfile", package.parent.parent / "Dockerfile"):
-        if place.is_file():
-            return place
-    raise DeployError("the Dockerfile", "none", str(package), "install Retrue again")
 
 
 def pull(client: Engine, name: str) -> str | None:

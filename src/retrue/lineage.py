@@ -105,7 +105,7 @@ def _lineage(version: Version, run: Run, there: set[str], files: dict[str, bytes
         verdict=_verdict(files.get(run_files.VERDICT)),
         reason=run.tags.get("retrue.verdict", ""),
         champion=None if champion is None else int(champion),
-        approval=_approval(version.tags),
+        approval=_approval(version),
         serves=any(one.status == "serving" for one in mine),
         deployments=tuple(
             Deployment(
@@ -194,34 +194,30 @@ def ref(problem: str, data: Data) -> DataRef:
     )
 
 
-def _approval(tags: dict[str, str]) -> Approval | None:
-    if "retrue.approval" not in tags:
+def _approval(version: Version) -> Approval | None:
+    found = ledger.find_approval(
+        ledger.connect(), version.problem, version.version, version.bundle_sha256
+    )
+    if found is None:
         return None
     return Approval(
-        status=tags["retrue.approval"],
-        by=tags.get("retrue.approved_by", ""),
-        at=tags.get("retrue.approved_at", ""),
-        reason=tags.get("retrue.approval_reason", ""),
+        status=found.status,
+        by=found.decided_by or "",
+        at=found.decided_at or "",
+        reason=found.reason or "",
     )
 
 
 def _search(run: Run) -> Search | None:
-    """The newest search on this data version whose recipe the run's parameters are."""
-    data = run.tags.get("retrue.data_sha256", "")
-    for found in reversed(
-        registry.runs_of(run.experiment_id, f"tags.`retrue.data_sha256` = '{data}'")
-    ):
-        if "retrue.search" not in found.tags or "recipe" not in found.parameters:
-            continue
-        recipe = json.loads(found.parameters["recipe"])
-        chosen = {**recipe["params"], "num_boost_round": recipe["num_boost_round"]}
-        if all(run.parameters.get(name) == str(value) for name, value in chosen.items()):
-            return Search(
-                run_id=found.run_id,
-                n_trials=int(found.metrics.get("trials", 0)),
-                seconds=found.metrics.get("seconds"),
-            )
-    return None
+    """The search that the training says it took its recipe from."""
+    if "retrue.search_run" not in run.tags:
+        return None
+    found = registry.run(run.tags["retrue.search_run"])
+    return Search(
+        run_id=found.run_id,
+        n_trials=int(found.metrics.get("trials", 0)),
+        seconds=found.metrics.get("seconds"),
+    )
 
 
 def _folds(definition: dict[str, Any] | None, run: Run) -> tuple[Fold, ...]:

@@ -73,7 +73,7 @@ class Deployment(_Facts):
 
 
 class Approval(_Facts):
-    """A person's word on the version, as the registry mirrors it from the ledger."""
+    """A person's word on the version, or that one is waited for, as the ledger has it."""
 
     status: str
     by: str

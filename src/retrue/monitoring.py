@@ -1,24 +1,31 @@
-"""From prediction logs to a drift decision: collect, compare, decide."""
+"""From prediction logs to what a drift decision rests on: collect, compare, weigh."""
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-import msgspec
 import pandas as pd
 
-from retrue import bundles, drift, ledger, prediction_table
-from retrue.home import serving_dir
+from retrue import bundles, drift, prediction_logs, prediction_table, served_window
+from retrue.alarms import decision
+from retrue.alarms import windows as alarm_windows
 from retrue.labelling import feedback
-from retrue.serving import predictions
+from retrue.prediction_table import midnight
+from retrue.serving import log_reading
+from retrue.serving.log_file import LogError
+from retrue.triage import windows as triage_windows
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from retrue.config import Problem
     from retrue.drift import DriftReport
-    from retrue.ledger import Check, Claim, Ledger
     from retrue.refs import ModelRef
+    from retrue.triage import Triage
+
+# Of one commit: bounds the memory, some 100 MB.
+_BATCH_ROWS = 100_000
 
 
 def collect(problem: str, now: datetime | None = None) -> int:
@@ -30,21 +37,43 @@ def collect(problem: str, now: datetime | None = None) -> int:
     -------
     int
         How many predictions were new.
+
+    Raises
+    ------
+    LogError
+        A log cannot be read; all others were collected.
     """
-    # Read before the predictions: each names one that was durable before it, so it will be found.
-    waiting = feedback.waiting(problem)
     moved = 0
-    for log in sorted((serving_dir(problem) / "predictions").glob("*.sqlite")):
-        after = prediction_table.predictions_watermark(problem, log.name)
-        rows = predictions.read_after(log, after)
-        if not rows:
-            continue
-        frame = pd.DataFrame(rows, columns=list(predictions.COLUMNS))
+    with prediction_logs.locked(problem):
+        # Read before the predictions: each names one that was durable before it, so it will be
+        # found.
+        damaged: list[LogError] = []
+        waiting = feedback.waiting(problem, damaged)
+        for log in prediction_logs.files(problem):
+            try:
+                moved += _collect_log(problem, log)
+            except LogError as error:
+                damaged.append(error)
+        feedback.take(problem, waiting, now or datetime.now(UTC))
+    if damaged:
+        raise damaged[0]
+    return moved
+
+
+def _collect_log(problem: str, log: Path) -> int:
+    source, moved = log_reading.source_id(log), 0
+    after = prediction_table.predictions_watermark(problem, source)
+    while rows := log_reading.read_after(log, after, _BATCH_ROWS):
+        frame = pd.DataFrame(rows, columns=list(log_reading.COLUMNS))
         upto = int(frame.pop("seq").iloc[-1])
-        frame["event_time"] = pd.to_datetime(frame["event_time"], utc=True, format="ISO8601")
-        if prediction_table.append_predictions(problem, log.name, upto, frame, after):
-            moved += len(frame)
-    feedback.take(problem, waiting, now or datetime.now(UTC))
+        # Not by pandas' own parser, which counts nanoseconds and so ends in 1677 and 2262.
+        texts = frame["event_time"].str.removesuffix("Z").to_numpy(str)
+        times = pd.Series(texts.astype("datetime64[us]")).dt.tz_localize("UTC")
+        frame["event_time"] = times
+        if not prediction_table.append_predictions(problem, source, upto, frame, after):
+            break
+        moved += len(rows)
+        after = upto
     return moved
 
 
@@ -62,66 +91,43 @@ def window(problem: Problem, since: date | None, until: date | None) -> tuple[da
 
 
 def compare(problem: Problem, model: ModelRef, since: date, until: date) -> DriftReport:
-    """Hold the rows served in the window against the reference in the serving model's bundle."""
-    served = prediction_table.read_predictions(problem.name, _midnight(since), _midnight(until))
+    """Hold the rows served in the window against their season, or the serving model's reference.
+
+    Days that a triage set aside are left out.
+    """
+    served = prediction_table.read_predictions(problem.name, midnight(since), midnight(until))
+    served = triage_windows.without_days_aside(problem, served, "event_time")
     # By content, not by id: the same rows give the same sample, so the same magnitude, each time.
     served = served.sort_values(["event_time", "row"], kind="stable")
-    rows = msgspec.json.decode("[" + ",".join(served["row"]) + "]")
-    names = [*problem.features.numeric, *problem.features.categorical]
-    current = pd.DataFrame.from_records(rows, columns=names)
-    for name in problem.features.numeric:
-        current[name] = pd.to_numeric(current[name])  # a column of nulls alone comes as objects
-    return drift.check(
-        bundles.read_reference(model.bundle), current, problem.features, problem.drift
+    kept = bundles.read_drift_reference(model.bundle, problem.features)
+    against = alarm_windows.reference(problem, model, kept, since, until)
+    limit = {"magnitude_above": decision.threshold(problem, model)}
+    report = drift.check_window(
+        against.counts,
+        against.sample,
+        served_window.batches(served, list(kept.columns)),
+        problem.drift.model_copy(update=limit),
+    )
+    scores = served_window.scores(served, model.bundle)
+    labels = served_window.labels(problem, served, midnight(until))
+    return report.model_copy(
+        update={
+            "n_days": served["event_time"].dt.floor("D").nunique(),
+            "compared_with": against.described,
+            "predictions": drift.shift(kept.outputs.get("score"), scores),
+            "labels": drift.shift(kept.outputs.get("label"), labels),
+            "attributions": served_window.attributions(problem, model.bundle, served),
+        }
     )
 
 
-def decide(
-    book: Ledger,
-    problem: str,
-    model_version: int,
-    since: date,
-    until: date,
-    report: DriftReport,
-    flow_run_id: str | None,
-) -> Check:
-    """Write the decision down once; a window that was decided before keeps its decision."""
-    return ledger.record_check(
-        book,
-        problem,
-        model_version,
-        since,
-        until,
-        verdict=report.verdict,
-        report_json=report.model_dump_json(),
-        flow_run_id=flow_run_id,
-    )
+def weigh(problem: Problem, report: DriftReport, found: Triage) -> DriftReport:
+    """The report of a check, with its verdict withheld where the window must not be learned from.
 
-
-def announcement(check: Check) -> dict[str, str]:
-    """What the event of a drift decision tells the retraining it starts."""
-    report = drift.DriftReport.model_validate_json(check.report_json)
-    return {"decision": check.trigger_key, "until": check.window_end[:10], "reason": report.reason}
-
-
-def why_not(claim: Claim) -> str:
-    """Why a retraining that was asked for is not done, in plain words."""
-    other = claim.retraining
-    if claim.outcome == "finished":
-        return f"retraining {other.id} answered this trigger before: {other.status}"
-    return f"retraining {other.id} of {other.problem} is running"
-
-
-def finish_retraining(
-    book: Ledger,
-    claim: Claim,
-    status: Literal["promoted", "refused", "rejected", "failed"],
-    details: dict[str, Any],
-) -> None:
-    """Write the outcome of a claimed retraining down."""
-    mine = claim.retraining
-    ledger.finish_retraining(book, mine.id, mine.token, status, json.dumps(details))
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+    "cannot tell" announces no retraining, and a later check of the window may still decide.
+    """
+    if triage_windows.may_retrain(problem, found):
+        return report
+    words = "broken data" if found.verdict == "broken" else "perhaps broken data"
+    reason = f"cannot tell: {words}: {found.reason}; without its new faults: {report.reason}"
+    return report.model_copy(update={"verdict": "cannot tell", "reason": reason})

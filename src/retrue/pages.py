@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from retrue.drift import DriftReport
     from retrue.gate import Verdict
     from retrue.preparation import Prepared
-    from retrue.refs import ServingRef
 
 
 def canvas(problem: Problem) -> str:
@@ -76,36 +75,21 @@ def drift(problem: Problem, report: DriftReport) -> str:
         )
         for feature in sorted(report.features, key=lambda one: -one.contribution)
     ]
+    alarm = report.alarm
+    verdict, reason = (
+        (report.verdict, report.reason) if alarm is None else (alarm.verdict, alarm.reason)
+    )
     return "\n\n".join(
         [
-            f"# {report.verdict.capitalize()}: magnitude {number(report.magnitude, '.0f')} %"
+            f"# {verdict.capitalize()}: magnitude {number(report.magnitude, '.0f')} %"
             f" (alarm above {report.threshold:.0f} %)",
-            report.reason,
+            reason,
+            *([] if alarm is None else [f"Warning: {warning}." for warning in alarm.warnings]),
             f"{report.n_reference:,} reference rows, {report.n_current:,} current rows of"
-            f" {problem.name}. 0 % means alike, 100 % fully told apart.",
+            f" {problem.name}, held against {report.compared_with}. 0 % means alike, 100 % fully"
+            " told apart.",
             table(
                 ("feature", "contribution", "statistic", "p", "missing before", "missing now"), rows
-            ),
-        ]
-    )
-
-
-def serving(server: ServingRef, reason: str) -> str:
-    """What serves now, and why."""
-    return "\n\n".join(
-        [
-            f"# {server.problem} version {server.model_version} serves",
-            reason,
-            table(
-                ("target", "slot", "bundle", "image"),
-                [
-                    (
-                        server.target,
-                        server.slot,
-                        server.bundle_sha256[:16],
-                        (server.image_digest or "none")[:19],
-                    )
-                ],
             ),
         ]
     )

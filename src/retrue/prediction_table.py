@@ -1,14 +1,14 @@
 """Served predictions in the lake: each row of each log arrives exactly once."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from retrue import delta
+from retrue import delta, delta_upkeep
 from retrue.home import lake_dir
 
 _TIME = pa.timestamp("us", "UTC")
@@ -23,6 +23,7 @@ PREDICTIONS = pa.schema(
         ("decision", pa.int64()),
         ("model_version", pa.int64()),
         ("bundle_sha256", pa.string()),
+        ("log", pa.string()),  # which server: `boots.find`; null before this was kept
     ]
 )
 
@@ -37,11 +38,11 @@ def append_predictions(
     problem : str
         Name of the problem.
     source_id : str
-        The log the rows come from.
+        The log the rows come from: its file's name, and after a colon what tells it from others.
     upto : int
         Sequence number of the last row: the new watermark, in the same commit as the rows.
     frame : DataFrame
-        Columns as in `PREDICTIONS`: the rows after the watermark, up to `upto`.
+        Columns as in `PREDICTIONS` but `log`: the rows after the watermark, up to `upto`.
     after : int, optional
         The watermark the rows were read after. Give it where two writers may meet: if the
         watermark has moved meanwhile, nothing is written.
@@ -56,7 +57,8 @@ def append_predictions(
         watermark = predictions_watermark(problem, source_id)
         if upto <= watermark or (after is not None and after != watermark):
             return False
-        delta.append(path, frame, PREDICTIONS, source_id, upto)
+        rows = frame.assign(log=source_id.partition(":")[0])
+        delta.append(path, rows, PREDICTIONS, source_id, upto)
         return True
 
 
@@ -64,6 +66,11 @@ def predictions_watermark(problem: str, source_id: str) -> int:
     """Sequence number of the last row taken from a prediction log; 0 if none was."""
     path = lake_dir(problem) / "predictions"
     return delta.watermark(path, source_id)
+
+
+def midnight(day: date) -> datetime:
+    """Start of a UTC day, where windows of served rows begin and end."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def read_predictions(problem: str, start: datetime, end: datetime) -> pd.DataFrame:
@@ -97,8 +104,32 @@ def find_prediction(problem: str, prediction_id: str) -> dict[str, Any] | None:
     return next(iter(table.to_pylist()), None)
 
 
+def received_at_us(problem: str) -> list[int]:
+    """When each prediction was asked for, microseconds since 1970, in no order."""
+    path = lake_dir(problem) / "predictions"
+    found: list[int] = delta.read_rows(path, PREDICTIONS, columns=["received_at_us"])[0].to_pylist()
+    return found
+
+
+def delete_before(problem: str, received_us: int, event: datetime) -> int:
+    """Delete predictions asked for before one moment about events before another; how many."""
+    path = lake_dir(problem) / "predictions"
+    # delta-rs compares times only with those of the same unit.
+    moment = f"arrow_cast('{event.isoformat()}', 'Timestamp(Microsecond, Some(\"UTC\"))')"
+    old = f"received_at_us < {received_us} AND event_time < {moment}"
+    if not (path / "_delta_log").is_dir():
+        return 0
+    with delta.locked(path.parent):
+        return delta_upkeep.delete_rows(path, old)
+
+
 def newest_event(problem: str) -> datetime | None:
-    """Event time (UTC) of the newest prediction, or None without any."""
-    table = delta.read_rows(lake_dir(problem) / "predictions", PREDICTIONS)
+    """Event time (UTC) of the newest prediction, or None without any.
+
+    Times to come are left out: senders choose them, and one in the year 9999 would stay the newest.
+    """
+    past = pc.field("event_time") <= pa.scalar(datetime.now(UTC), _TIME)
+    path = lake_dir(problem) / "predictions"
+    table = delta.read_rows(path, PREDICTIONS, past, ["event_time"])
     newest: datetime | None = pc.max(table["event_time"]).as_py()
     return newest

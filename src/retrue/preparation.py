@@ -9,7 +9,7 @@ from typing import TypeGuard
 import numpy as np
 import pandas as pd
 
-from retrue import expectations_process, ingestion, lake, quarantine, validation_page
+from retrue import expectations_process, ingestion, lake, memory, quarantine, validation_page
 from retrue.checking import Checked, check, key_hashes
 from retrue.config import Problem
 from retrue.errors import DataError
@@ -20,6 +20,7 @@ from retrue.matches import Matches
 from retrue.problems import problem_sha256
 from retrue.refs import DataRef, SourcesRef, TablePin
 from retrue.sources.acquisition import read_sources
+from retrue.triage import windows
 from retrue.validation import Validation, ValidationError
 
 
@@ -107,6 +108,7 @@ def prepare(
     except ValidationError as error:
         raise validation_page.stopped(problem.name, error, tally.validations) from error
     validation_page.write_page(problem.name, prepared)
+    memory.give_back()
     return prepared
 
 
@@ -205,6 +207,11 @@ def _linked_parts(
         whole = link({**sides, main: kept}, problem, tally.matches).frame
         if problem.label.late:
             whole = labels.join(problem, whole, until)
+        sound = windows.without_days_aside(problem, whole, problem.data.time)
+        tally.n_set_aside += len(whole) - len(sound)
+        if sound.empty and one is None:
+            return None
+        whole = sound
         return tally.add(check(problem, "linked", whole, root, days, released=released))
 
     # `map` and `filter` hold no part while the next one is made, as the variable of a loop would.

@@ -159,6 +159,9 @@ def _spans(problem: Problem) -> Iterable[Fault]:
     if problem.drift.max_rows < problem.drift.min_rows:
         found = f"{problem.drift.max_rows} (min_rows is {problem.drift.min_rows})"
         yield ("drift", "max_rows"), "at least drift.min_rows", found, "raise it"
+    if problem.drift.alarm_windows.k > problem.drift.alarm_windows.n:
+        k, n = problem.drift.alarm_windows.k, problem.drift.alarm_windows.n
+        yield ("drift", "alarm_windows", "k"), f"at most n, {n}", str(k), "lower it, or raise n"
     if len(problem.drift.schedule.split()) != _CRON_FIELDS:
         found = repr(problem.drift.schedule)
         yield ("drift", "schedule"), "five cron fields", found, 'write it as "0 6 * * *"'

@@ -193,9 +193,11 @@ def stop(name: str, timeout_s: float = 10.0, ask: signal.Signals = signal.SIGTER
 
 
 def memory_mb(pid: int) -> float:
-    """Resident memory of a process, in 10^6 bytes; ProcessLookupError when it has ended."""
+    """Resident memory of a process and its children, 10^6 bytes; ProcessLookupError at its end."""
     try:
-        return float(psutil.Process(pid).memory_info().rss) / 1e6
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
+        return sum(float(one.memory_info().rss) for one in family) / 1e6
     except psutil.NoSuchProcess as error:
         raise ProcessLookupError(f"process {pid} has ended") from error
 

@@ -9,7 +9,7 @@ import pandas as pd
 from retrue.config import Features, Processing
 from retrue.errors import ConfigError
 from retrue.frame_columns import Float64s, column, numbers, texts
-from retrue.serving.encoding import Feature, category_text
+from retrue.serving.features import Feature, category_text
 
 
 def fit_features(frame: pd.DataFrame, features: Features, processing: Processing) -> list[Feature]:

@@ -13,6 +13,8 @@ from retrue.home import serving_dir
 from retrue.refs import ServingRef
 
 SLOTS = ("a", "b")
+WEIGHT = 100
+"""Of the server that takes all requests; a canary's is its share in percent."""
 # A Unix socket's path holds 107 bytes, and HAProxy adds up to 15 while it binds.
 _SOCKET_PATH_BYTES = 85
 
@@ -46,7 +48,7 @@ frontend requests
     default_backend slots
 
 backend slots
-    default-server pool-purge-delay 5s
+    default-server pool-purge-delay 5s weight {weight}
 {servers}
 """
 
@@ -72,7 +74,9 @@ def write_config(problem_name: str, port: int, now: ServingRef | None) -> None:
         else f"    server {slot} 127.0.0.1:9 disabled"
         for slot in SLOTS
     )
-    text = _CONFIG.format(socket=socket_path(problem_name), port=port, servers=servers)
+    text = _CONFIG.format(
+        socket=socket_path(problem_name), port=port, servers=servers, weight=WEIGHT
+    )
     write_atomically(config_path(problem_name), text)
 
 

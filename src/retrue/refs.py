@@ -71,3 +71,8 @@ class ServingRef(Ref):
     bundle_sha256: str
     image_digest: str | None = None
     boot_nonce: str
+
+    @property
+    def place(self) -> str:
+        """Which server it is, for people."""
+        return f"{self.target} in slot {self.slot} of {self.problem}, version {self.model_version}"

@@ -52,6 +52,7 @@ def replay(
     group_by: str | int = 1000,
     time_column: str | None = None,
     progress: Callable[[int, int], None] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> ReplayResult:
     """Post rows to a server's /invocations and count what fails.
 
@@ -69,6 +70,8 @@ def replay(
         Rows are sent in the order of this column; None keeps the order of the frame.
     progress : callable or None
         Called with (requests done, all requests) after each request, from several threads.
+    headers : mapping, optional
+        Sent with each request, such as `api_keys.own_headers`.
 
     Returns
     -------
@@ -83,7 +86,7 @@ def replay(
     queue = iter(bodies)
 
     def work() -> None:
-        client = _Client(url, _TIMEOUT_S)
+        client = _Client(url, _TIMEOUT_S, headers=headers)
         while True:
             with lock:
                 n_rows, body = next(queue, (0, b""))
@@ -121,6 +124,8 @@ class Traffic:
         For each request; one that takes longer has failed.
     path : str
         `/invocations?log=false` leaves no records.
+    headers : mapping, optional
+        Sent with each request, such as `api_keys.own_headers`.
     """
 
     def __init__(
@@ -130,11 +135,12 @@ class Traffic:
         interval_s: float = 0.05,
         timeout_s: float = 10.0,
         path: str = "/invocations",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         if rows.empty:
             raise ValueError("at least one row wanted")
         self._bodies = [body for _, body in _bodies(rows, 1)]
-        self._client = _Client(url, timeout_s, path)
+        self._client = _Client(url, timeout_s, path, headers)
         self._interval_s = interval_s
         self._stopping = threading.Event()
         self._versions = Counter[int]()
@@ -182,16 +188,22 @@ class Traffic:
 class _Client:
     """One kept connection; a failed request is None and the next one connects anew."""
 
-    def __init__(self, url: str, timeout_s: float, path: str = "/invocations") -> None:
+    def __init__(
+        self,
+        url: str,
+        timeout_s: float,
+        path: str = "/invocations",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         parts = urlsplit(url)
         # Not httpx: its share of the time is above the server's (and it obeys proxy variables).
         self._connection = HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
         self._path = path
+        self._headers = {"content-type": "application/json", **(headers or {})}
 
     def post(self, body: bytes) -> dict[str, Any] | None:
         try:
-            headers = {"content-type": "application/json"}
-            self._connection.request("POST", self._path, body, headers)
+            self._connection.request("POST", self._path, body, self._headers)
             response = self._connection.getresponse()
             content = response.read()
             if response.status != _OK:

@@ -1,20 +1,19 @@
 """The runtime layer of a serving image, made on the host: packages by hash, code, OpenMP."""
 
 import hashlib
-import io
 import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import retrue
 from retrue.errors import DeployError
 from retrue.home import home
+from retrue.image_archive import Entry, tree_entries
 from retrue.openmp import bundled_libgomp
+from retrue.serving.bundle import LEFT_OUT
 
 # Image platforms by the engine's name for them; manylinux_2_28 is what bookworm runs.
 _PLATFORMS = {
@@ -58,6 +57,7 @@ def runtime_layer(requirements: Path, architecture: str, deadline_s: float = 180
         site = building / "site"
         site.mkdir(parents=True)
         _install(requirements, site, architecture, deadline_s)
+        _drop_scripts(site)
         for file in code_files():
             target = site / "retrue" / file.relative_to(_package())
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -78,8 +78,11 @@ def runtime_layer(requirements: Path, architecture: str, deadline_s: float = 180
 def layer_key(requirements: Path, architecture: str) -> str:
     """First 16 digits of the SHA-256 of all that the runtime layer is made from."""
     digest = hashlib.sha256(f"{architecture} {_PYTHON}\n".encode())
-    for file in [requirements, *code_files()]:
-        name = "requirements.txt" if file == requirements else str(file.relative_to(_package()))
+    library = bundled_libgomp()
+    made_by = [Path(__file__), *([library] if library else [])]
+    for file in [requirements, *made_by, *code_files()]:
+        is_code = file.is_relative_to(_package())
+        name = str(file.relative_to(_package())) if is_code else file.name
         content = file.read_bytes()
         digest.update(f"{name} {len(content)}\n".encode() + content)
     return digest.hexdigest()[:16]
@@ -88,35 +91,24 @@ def layer_key(requirements: Path, architecture: str) -> str:
 def code_files() -> list[Path]:
     """Sources that go into the image: the server and the errors it raises, nothing else."""
     package = _package()
-    served = sorted((package / "serving").rglob("*.py"))
+    served = sorted(
+        file for file in (package / "serving").rglob("*") if file.suffix in {".py", ".css", ".js"}
+    )
     return [package / "__init__.py", package / "errors.py", *served]
 
 
-def write_context(out: io.BufferedIOBase, layer: Path, bundle: Path, dockerfile: Path) -> None:
-    """Write the build context as a tar: Dockerfile, `runtime/` and `bundle/`.
-
-    Owner, times and order are fixed, so that the same content hits the builder's cache; the
-    drift reference stays out, as the server never reads it.
-    """
-    with tarfile.open(fileobj=out, mode="w|", format=tarfile.GNU_FORMAT) as context:
-        for name, path in (("Dockerfile", dockerfile), *_context_files(layer, bundle)):
-            info = context.gettarinfo(str(path), arcname=name)
-            info.uid = info.gid = info.mtime = 0
-            info.uname = info.gname = "root"
-            info.mode = 0o755 if info.isdir() else 0o644
-            if info.isdir():
-                context.addfile(info)
-            else:
-                with path.open("rb") as content:
-                    context.addfile(info, content)
+def runtime_entries(layer: Path) -> list[Entry]:
+    """The runtime layer as it lies in the image."""
+    return [("opt", None), ("opt/retrue", None), *tree_entries(layer, "opt/retrue/")]
 
 
-def _context_files(layer: Path, bundle: Path) -> Iterator[tuple[str, Path]]:
-    for path in sorted(layer.rglob("*")):
-        yield f"runtime/{path.relative_to(layer).as_posix()}", path
-    for path in sorted(bundle.iterdir()):
-        if path.is_file() and path.name != "reference.parquet":
-            yield f"bundle/{path.name}", path
+def bundle_entries(bundle: Path) -> list[Entry]:
+    """The bundle as it lies in the image, without the drift reference: no server reads it."""
+    kept = [
+        path for path in sorted(bundle.iterdir()) if path.is_file() and path.name not in LEFT_OUT
+    ]
+    folders: list[Entry] = [(name, None) for name in ("opt", "opt/retrue", "opt/retrue/bundle")]
+    return [*folders, *((f"opt/retrue/bundle/{path.name}", path) for path in kept)]
 
 
 def _package() -> Path:
@@ -150,6 +142,15 @@ def _install(requirements: Path, site: Path, architecture: str, deadline_s: floa
             str(requirements),
             "check the network and the package index, or use serving.target: process",
         )
+
+
+def _drop_scripts(site: Path) -> None:
+    """Remove commands: nobody runs them, and their first line names this machine's Python."""
+    shutil.rmtree(site / "bin", ignore_errors=True)
+    for record in site.glob("*.dist-info/RECORD"):
+        lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if not line.startswith("bin/")]
+        record.write_text("".join(kept), encoding="utf-8")
 
 
 def _compile(site: Path) -> None:

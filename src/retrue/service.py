@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from retrue import (
@@ -11,27 +12,32 @@ from retrue import (
     approvals,
     containers,
     ledger,
+    loop_decisions,
+    loop_status,
+    next_check,
     probes,
     processes,
     proxy,
+    retention,
     slots,
     stack,
     tracking,
 )
-from retrue.engine import engine_or_reason
+from retrue.engine import engine_or_reason, image_id
 from retrue.errors import DeployError
-from retrue.images import build_image, ensure_base_image, image_size_bytes
+from retrue.images import build_image, ensure_base_image, image_size_bytes, sbom_path
 from retrue.problems import all_problems
 from retrue.proxy_config import SLOTS
-from retrue.rollouts import roll_out
+from retrue.rollout import underway
+from retrue.rollout.course import Turn, resume, roll_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from retrue.config import Problem
-    from retrue.ledger import Deployment
-    from retrue.refs import BundleRef, ModelRef, ServingRef
+    from retrue.engine import Engine
+    from retrue.refs import BundleRef, ModelRef
 
 
 def serving_model(problem: str) -> ModelRef:
@@ -51,6 +57,12 @@ def serving_model(problem: str) -> ModelRef:
             f"run `retrue train {problem}` and `retrue deploy {problem}`",
         )
     return tracking.find(problem, deployment.model_version)
+
+
+def champion(problem: str) -> ModelRef | None:
+    """The version that should serve; None where none was ever deployed."""
+    deployment = ledger.should_serve(ledger.connect(), problem)
+    return None if deployment is None else tracking.find(problem, deployment.model_version)
 
 
 def find_model(problem: str, version: int | None) -> ModelRef:
@@ -73,14 +85,20 @@ def rival(problem: str, challenger: BundleRef) -> ModelRef | None:
 
 
 def previous_version(problem: str) -> int:
-    """The version that served before the present one.
+    """The version to go back to: the one that served before the present one.
+
+    While a deployment is under way that is the champion it is to replace, on trial or watched.
 
     Raises
     ------
     DeployError
         There is none.
     """
-    version = ledger.previous_version(ledger.connect(), problem)
+    book = ledger.connect()
+    champion = ledger.should_serve(book, problem)
+    if champion is not None and underway.under_way(problem) is not None:
+        return champion.model_version
+    version = ledger.previous_version(book, problem)
     if version is None:
         raise DeployError(
             "a version that served before", "none", problem, "name one: `retrue deploy --version N`"
@@ -88,8 +106,14 @@ def previous_version(problem: str) -> int:
     return version
 
 
-def image_for(problem: Problem, model: ModelRef, target: str) -> str | None:
-    """Build the image of a version (seconds when only the model is new); None for a process.
+def image_for(
+    problem: Problem, model: ModelRef, target: str, *, as_before: bool = False
+) -> str | None:
+    """Build the image of a version (a second when only the model is new); None for a process.
+
+    Its bill of materials is logged to the version's run.
+
+    With `as_before` (a rollback must not wait) the image that it served from, if it is still there.
 
     Raises
     ------
@@ -102,6 +126,8 @@ def image_for(problem: Problem, model: ModelRef, target: str) -> str | None:
     if isinstance(engine, str):
         raise DeployError("a Docker engine", engine, problem.name, "start it and deploy again")
     try:
+        if as_before and (image := _image_before(engine, model)):
+            return image
         base = ensure_base_image(engine, problem.serving.base_image)
         image = build_image(engine, model.bundle, model.version, base)
         size_mb, limit_mb = image_size_bytes(engine, image) / 1e6, problem.gate.max_image_mb
@@ -114,48 +140,17 @@ def image_for(problem: Problem, model: ModelRef, target: str) -> str | None:
             f"image of {problem.name} version {model.version}",
             "use fewer or smaller trees or another base image, or raise gate.max_image_mb",
         )
+    bill = sbom_path(model.bundle, model.version)
+    tags = {"retrue.image": image, "retrue.sbom_sha256": sha256(bill.read_bytes()).hexdigest()}
+    tracking.attach(model, [bill], "sbom", tags)
     return image
 
 
-def bring_in(
-    problem: Problem, model: ModelRef, turn: Deployment, target: str, image: str | None, reason: str
-) -> ServingRef:
-    """Start, check and switch under a deployment's fencing token, then write it down.
-
-    Raises
-    ------
-    DeployError
-        It did not start or gave other scores than its golden ones; what served before still does.
-    LedgerError
-        Another deployment took over meanwhile; nothing was switched.
-    """
-    book = ledger.connect()
-    server = roll_out(
-        problem,
-        model.bundle,
-        model.version,
-        target,
-        image=image,
-        before_switch=lambda: ledger.check_token(book, "deployment", turn.id, turn.token),
-    )
-    ledger.finish_deployment(
-        book,
-        turn.id,
-        turn.token,
-        "serving",
-        target=target,
-        image_digest=image,
-        details_json=json.dumps({"reason": reason}),
-    )
-    tracking.mark_champion(model)
-    return server
-
-
-def give_up(turn: Deployment, error: str) -> None:
-    """Write down that a deployment failed; what served before still serves."""
-    ledger.finish_deployment(
-        ledger.connect(), turn.id, turn.token, "failed", details_json=json.dumps({"error": error})
-    )
+def _image_before(engine: Engine, model: ModelRef) -> str | None:
+    for one in reversed(ledger.history(ledger.connect(), model.problem)):
+        if one.bundle_sha256 == model.bundle.sha256 and one.image_digest:
+            return image_id(engine, one.image_digest)
+    return None
 
 
 def restore(root: Path, tell: Callable[[str], None]) -> dict[str, str]:
@@ -164,13 +159,16 @@ def restore(root: Path, tell: Callable[[str], None]) -> dict[str, str]:
     for problem in all_problems(root):
         if ledger.should_serve(ledger.connect(), problem.name) is None:
             continue
+        token, is_held = ledger.deployment_turn(ledger.connect(), problem.name)
+        if is_held:
+            tell(f"{problem.name}: a deployment is under way, which says what serves")
+            continue
         model = serving_model(problem.name)
-        proxy.ensure_proxy(problem.name, proxy.choose_port(problem.name, problem.serving.port))
-        now = proxy.serving_now(problem.name)
-        if now is None or now.model_version != model.version or not probes.is_healthy(now):
+        turn = Turn(token, settled=model.version)
+        if resume(problem, model.bundle, model.version, turn) is None:
             target, why = slots.choose_target(problem.serving)
             tell(f"serving {problem.name} version {model.version} by {target}: {why}")
-            roll_out(problem, model.bundle, model.version, target)
+            roll_out(problem, model.bundle, model.version, target, is_trusted=True, turn=turn)
         served[problem.name] = address(problem.name) or ""
         tell(f"{problem.name} version {model.version} answers at {served[problem.name]}")
     return served
@@ -207,25 +205,22 @@ def stop_all(root: Path, tell: Callable[[str], None]) -> None:
 
 def status(root: Path) -> dict[str, Any]:
     """What runs, what serves, and the last decisions, for people and machines."""
-    book = ledger.connect()
-    found: dict[str, Any] = {"stack": stack.status(), "problems": {}}
+    book, running, moment = ledger.connect(), stack.status(), datetime.now(UTC)
+    found: dict[str, Any] = {"stack": running, "problems": {}}
     for problem in all_problems(root):
         now = proxy.serving_now(problem.name)
         deployment = ledger.should_serve(book, problem.name)
-        checks = ledger.checks(book, problem.name)
-        retrainings = ledger.retrainings(book, problem.name)
         found["problems"][problem.name] = {
             "address": address(problem.name),
             "model_version": deployment.model_version if deployment else None,
             "since": deployment.finished_at if deployment else None,
             "target": now.target if now else None,
             "healthy": now is not None and probes.is_healthy(now),
-            "last_check": _facts(checks[-1], "verdict", "window_start", "window_end", "decided_at")
-            if checks
-            else None,
-            "last_retraining": _facts(retrainings[-1], "status", "trigger_key", "finished_at")
-            if retrainings
-            else None,
+            "rollout": _rollout(problem.name),
+            "prediction_log": retention.sizes(problem.name),
+            **loop_status.of(book, problem.name),
+            "undone": loop_decisions.undone(problem),
+            "next_check": next_check.find(problem, running, moment),
             "waits_for_approval": {
                 f"version {one.model_version}": approval_facts.question(one)
                 for one in approvals.waiting(problem.name)
@@ -234,5 +229,9 @@ def status(root: Path) -> dict[str, Any]:
     return found
 
 
-def _facts(row: object, *names: str) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in names}
+def _rollout(problem: str) -> dict[str, Any] | None:
+    """The rollout under way, or cut off."""
+    found = underway.under_way(problem)
+    if found is None:
+        return None
+    return {"stage": found.stage, "model_version": found.new.model_version}

@@ -5,13 +5,16 @@ from __future__ import annotations
 import secrets
 import sys
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retrue import processes
-from retrue.config import Problem, Serving
-from retrue.containers import container_state, start_container, stop_container
+from retrue import boots, processes
+from retrue.api_keys import keys_file
+from retrue.config import Problem
+from retrue.config_serving import Serving
+from retrue.containers import container_pid, container_state, start_container, stop_container
 from retrue.engine import START_AGAIN, engine_or_reason
 from retrue.errors import DeployError
 from retrue.files import tail
@@ -71,6 +74,7 @@ def start_slot(
     target: str,
     *,
     image: str | None = None,
+    launching: AbstractContextManager[None] | None = None,
 ) -> ServingRef:
     """Start a server in a slot that is out of service, and wait until it is ready.
 
@@ -88,6 +92,9 @@ def start_slot(
         `container` or `process` (`choose_target`).
     image : str, optional
         Image id from `build_image`; built here when None and a container is wanted.
+    launching : context manager, optional
+        What to hold while a leftover is stopped and the server is started (`underway.fenced`); it
+        is not held while the server gets ready.
 
     Returns
     -------
@@ -103,13 +110,14 @@ def start_slot(
     """
     nonce = secrets.token_hex(8)
     port = processes.free_port()
-    if target == CONTAINER:
-        image, handle = _start_container(
-            problem, slot, bundle, model_version, image=image, port=port, nonce=nonce
-        )
-    else:
-        image = None
-        handle = _start_process(problem, slot, bundle, model_version, port=port, nonce=nonce)
+    with launching or nullcontext():
+        if target == CONTAINER:
+            image, handle = _start_container(
+                problem, slot, bundle, model_version, image=image, port=port, nonce=nonce
+            )
+        else:
+            image = None
+            handle = _start_process(problem, slot, bundle, model_version, port=port, nonce=nonce)
     ref = ServingRef(
         problem=problem.name,
         slot=slot,
@@ -123,6 +131,7 @@ def start_slot(
         boot_nonce=nonce,
     )
     try:
+        boots.note(ref)
         _wait_ready(ref, problem.serving.ready_timeout_s)
     except BaseException:
         # What went wrong is told; that tidying up fails as well (engine gone) is not.
@@ -132,8 +141,10 @@ def start_slot(
     return ref
 
 
-def stop_slot(ref: ServingRef) -> None:
+def stop_slot(ref: ServingRef, timeout_s: int = _STOP_TIMEOUT_S) -> None:
     """Stop a server that is out of service, after the requests it has; no error if it is gone.
+
+    One that has not ended after `timeout_s` is killed.
 
     Raises
     ------
@@ -143,7 +154,7 @@ def stop_slot(ref: ServingRef) -> None:
     if ref.target == CONTAINER:
         engine = _engine()
         try:
-            stop_container(engine, ref.handle, _STOP_TIMEOUT_S)
+            stop_container(engine, ref.handle, timeout_s)
         finally:
             engine.close()
         return
@@ -151,7 +162,29 @@ def stop_slot(ref: ServingRef) -> None:
     record = processes.read_record(name)
     # The slot may hold a newer server by now.
     if record is not None and str(record.pid) == ref.handle:
-        processes.stop(name, _STOP_TIMEOUT_S)
+        processes.stop(name, timeout_s)
+
+
+def memory_mb(ref: ServingRef) -> float | None:
+    """Resident memory of a server, 10^6 bytes; None where its processes cannot be seen."""
+    pid = int(ref.handle) if ref.target == PROCESS else _pid_of_container(ref.handle)
+    try:
+        return processes.memory_mb(pid)
+    except ProcessLookupError:
+        return None
+
+
+def log_path(ref: ServingRef) -> Path:
+    """The file that a server writes its predictions to now: the newest of its log."""
+    folder, name = predictions_dir(ref.problem), f"{ref.model_version}-{ref.boot_nonce}"
+    written = folder.glob(f"{name}.*sqlite")
+    return max(written, key=lambda path: path.stat().st_mtime_ns, default=folder / f"{name}.sqlite")
+
+
+def log_failure_option(serving: Serving) -> list[str]:
+    """Option of the server; none where it does by itself what is wanted, also in old images."""
+    wanted = serving.on_log_failure
+    return [] if wanted == "refuse" else ["--on-log-failure", wanted]
 
 
 def predictions_dir(problem_name: str) -> Path:
@@ -183,9 +216,11 @@ def _start_container(
             model_version,
             slot,
             log_dir=predictions_dir(problem.name),
+            keys_dir=keys_file(problem.name).parent,
             memory_mb=problem.serving.memory_mb,
             port=port,
             boot_nonce=nonce,
+            options=log_failure_option(problem.serving),
         )
         return image, handle
     finally:
@@ -200,7 +235,8 @@ def _start_process(
     argv = [sys.executable, "-m", "retrue.serving", "--bundle", str(bundle.path)]
     argv += ["--sha256", bundle.sha256, "--model-version", str(model_version)]
     argv += ["--log-dir", str(predictions_dir(problem.name)), "--boot-nonce", nonce]
-    argv += ["--host", "127.0.0.1", "--port", str(port)]
+    argv += ["--host", "127.0.0.1", "--port", str(port), "--keys", str(keys_file(problem.name))]
+    argv += log_failure_option(problem.serving)
     log_path = serving_dir(problem.name) / f"server-{slot}.log"
     return str(processes.start_process(name, argv, port=port, log_path=log_path).pid)
 
@@ -208,7 +244,6 @@ def _start_process(
 def _wait_ready(ref: ServingRef, timeout_s: float) -> None:
     begun = time.monotonic()
     next_look = begun + _LOOK_S
-    where = f"{ref.target} in slot {ref.slot} of {ref.problem}, version {ref.model_version}"
     while not is_healthy(ref):
         now = time.monotonic()
         if now >= min(next_look, begun + timeout_s):
@@ -218,7 +253,7 @@ def _wait_ready(ref: ServingRef, timeout_s: float) -> None:
                 raise DeployError(
                     f"a server that is ready within {timeout_s:g} s",
                     f"none in time, {said}" if is_up else f"it ended, {said}",
-                    where,
+                    ref.place,
                     "see what it said; what served before still serves",
                 )
         time.sleep(_POLL_S)
@@ -233,6 +268,15 @@ def _state(ref: ServingRef) -> tuple[bool, str]:
             engine.close()
     log_path = serving_dir(ref.problem) / f"server-{ref.slot}.log"
     return processes.alive(process_name(ref.problem, ref.slot)), tail(log_path, 3)
+
+
+@cache
+def _pid_of_container(container_id: str) -> int:
+    engine = _engine()
+    try:
+        return container_pid(engine, container_id)
+    finally:
+        engine.close()
 
 
 def _engine() -> Engine:

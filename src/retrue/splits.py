@@ -11,7 +11,7 @@ import pandas as pd
 
 from retrue.errors import TrainingError
 from retrue.labelling import label_expression
-from retrue.serving.encoding import category_text
+from retrue.serving.features import category_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -142,7 +142,8 @@ def blocks(holdout: pd.DataFrame, problem: Problem) -> NDArray[Any]:
     """Block of each held-out row: its day, or one of 200 by chance where there is no time."""
     if problem.data.time is None:
         return np.argsort(np.argsort(key_hash(holdout, problem))) % N_BLOCKS
-    days: NDArray[Any] = holdout[problem.data.time].dt.floor("D").to_numpy()
+    # Without the zone: with it they are objects, whose distinct ones take 30 times as long to find.
+    days: NDArray[Any] = holdout[problem.data.time].dt.floor("D").dt.tz_localize(None).to_numpy()
     return days
 
 

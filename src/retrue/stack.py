@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.request import ProxyHandler, Request, build_opener
 
-from retrue import processes
+from retrue import event_key, processes
 from retrue.errors import StackError
 from retrue.home import home, run_dir
 
@@ -75,6 +75,8 @@ def environment(at: Urls) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "MLFLOW_TRACKING_URI": at.mlflow,
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # Else its server starts eight more processes for judging texts: 25 CPU-seconds of imports.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "GX_ANALYTICS_ENABLED": "false",
         "MPLCONFIGDIR": str(home() / "cache" / "matplotlib"),
@@ -96,6 +98,7 @@ def up(tell: Callable[[str], None]) -> Urls:
     tell : callable
         Gets one line for each step, for a progress display.
     """
+    event_key.ensure()
     ports = {name: _port(name) for name in SERVERS}
     at = Urls(*(f"http://{HOST}:{ports[name]}" for name in SERVERS))
     os.environ.update(environment(at))
@@ -131,7 +134,7 @@ def wait_for_deployments(at: Urls, at_least: int) -> None:
     """Wait until the runner has registered its deployments."""
 
     def registered() -> bool:
-        return int(_ask(f"{at.prefect}/api/deployments/count", b"{}") or 0) >= at_least
+        return int(ask(f"{at.prefect}/api/deployments/count", b"{}") or 0) >= at_least
 
     _wait(registered, RUNNER)
 
@@ -180,10 +183,10 @@ def _port(name: str) -> int:
 
 
 def _answers(url: str) -> bool:
-    return _ask(url) is not None
+    return ask(url) is not None
 
 
-def _ask(url: str, body: bytes | None = None) -> bytes | None:
+def ask(url: str, body: bytes | None = None) -> bytes | None:
     """The body of the answer, or None while there is none; proxy variables are not obeyed."""
     request = Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - our own
     try:

@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from retrue.checkpoint import Checkpoint
     from retrue.config import Problem
     from retrue.serving.calibration import Calibrator
-    from retrue.serving.encoding import Feature
+    from retrue.serving.features import Feature
 
 # Of the blocks of the training part, the newest that a calibrator is fitted and tried on: a fifth.
 _CALIBRATION_SHARE = 0.2
+BIN_ROWS = "bin_construct_sample_cnt", "subsample_for_bin"
+"""LightGBM's names for how many rows it makes bins from; of more it draws as many by the seed."""
+MOST_BIN_ROWS = 1_000_000
+"""Five times LightGBM's own: bins of all rows cost little, the luck of a draw some further fits."""
 # So that a fifth is one block to fit on and one to try on.
 _MIN_BLOCKS = 10
 
@@ -44,6 +48,7 @@ class Fitted:
     """Missing values and balance of the classes, before and after processing."""
     calibrator: Calibrator | None = None
     """What corrects the model's scores, where that helped on held-out time."""
+    holdout_scores: NDArray[np.float64] | None = field(default=None, repr=False)
 
 
 def fit(parts: Split, problem: Problem) -> Fitted:
@@ -92,6 +97,7 @@ def fit(parts: Split, problem: Problem) -> Fitted:
             classes=parts.classes,
         ),
         calibrator=choice.calibrator,
+        holdout_scores=scores,
     )
 
 
@@ -275,7 +281,9 @@ def _no_skill(y: NDArray[np.float64], n_classes: int) -> NDArray[np.float64]:
 
 def parameters(problem: Problem, n_classes: int) -> dict[str, Any]:
     """The config's parameters; those that make a run repeatable cannot be overridden."""
+    is_told = any(name in problem.training.params for name in BIN_ROWS)
     return {
+        **({} if is_told else {BIN_ROWS[0]: MOST_BIN_ROWS}),
         **problem.training.params,
         "objective": problem.label.task,
         **({"num_class": n_classes} if n_classes else {}),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, redirect_stdout
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +16,9 @@ from retrue import dask_cluster
 from retrue.errors import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from distributed import Client
     from numpy.typing import NDArray
 
 _KEY = "training.cluster"
@@ -26,8 +29,10 @@ _UNSAID = (
     *("min_split_gain", "min_child_weight", "min_child_samples", "subsample", "subsample_freq"),
     *("colsample_bytree", "reg_alpha", "reg_lambda"),
 )
-_PLACES = re.compile(r"^\[(?:machines|local_listen_port): .*\]\n", re.MULTILINE)
-"""Where the workers listened: another free port each time, and nobody's business later."""
+_PLACES = re.compile(r"^\[(?:machines|local_listen_port|num_threads): .*\]\n", re.MULTILINE)
+"""Where the workers listened and how many threads one had: of the place, not of the model."""
+# How long a worker's death stays unseen, at most: one question to the scheduler each time.
+_POLL_S = 1.0
 
 
 def fit_text(
@@ -45,7 +50,7 @@ def fit_text(
     The rows are dealt to the workers one by one, so that each has some of every time. Each worker
     finds the bins of a part of the columns on its own rows, so the model is near the one that this
     machine would fit, and not equal to it; a category that those rows lack is as good as unseen.
-    The same rows on the same workers gave another text the next time: do not count on its bytes.
+    The same rows on as many workers give the same text again.
 
     Parameters
     ----------
@@ -65,7 +70,7 @@ def fit_text(
     StackError
         The extra `dask` is missing, no scheduler answers, or it has no workers.
     TrainingError
-        The workers could not fit it.
+        The workers could not fit it, or one of them was lost meanwhile.
     """
     with dask_cluster.connect(address, _KEY) as client:
         places = dask_cluster.workers(client, address, _KEY)[: len(y)]
@@ -82,15 +87,15 @@ def fit_text(
             return da.concatenate(shares)  # type: ignore[no-untyped-call]
 
         told = {name: value for name, value in params.items() if name != "num_threads"}
-        # Not the classifier: each worker would number the classes by those among its rows.
-        model = DaskLGBMRegressor(
-            client=client,
-            n_estimators=num_boost_round,
-            **dict.fromkeys(_UNSAID),
-            **told,
-        )
-        try:
-            with client.as_current(), _quiet():
+
+        def fitted() -> str:
+            # Not the classifier: each worker would number the classes by those among its rows.
+            model = DaskLGBMRegressor(
+                client=client,
+                n_estimators=num_boost_round,
+                **(dict.fromkeys(_UNSAID) | told),
+            )
+            with client.as_current():
                 model.fit(
                     dealt(matrix),
                     dealt(y),
@@ -98,6 +103,13 @@ def fit_text(
                     feature_name=list(names),
                     categorical_feature=list(categorical),
                 )
+            text: str = model.booster_.model_to_string()
+            return _PLACES.sub("", text)
+
+        _number_by_place(client)
+        try:
+            with _quiet():
+                return _while_there(fitted, client, places)
         except (LightGBMError, RuntimeError, OSError) as error:
             raise TrainingError(
                 "a model fitted by the workers",
@@ -105,8 +117,41 @@ def fit_text(
                 f"{_KEY} {address}",
                 f"read the workers' logs, or leave {_KEY} empty",
             ) from error
-        text: str = model.booster_.model_to_string()
-        return _PLACES.sub("", text)
+
+
+def _number_by_place(client: Client) -> None:
+    """Let lightgbm.dask number the workers as the rows were dealt.
+
+    It takes them as `who_has` names them, in the order of a set: the ranks, and with them which
+    rows a column's bins are found on, were another each time.
+    """
+    who_has: Callable[..., dict[str, list[str]]] = client.who_has
+
+    def in_order(*told: Any) -> dict[str, list[str]]:
+        return dict(sorted(who_has(*told).items(), key=lambda item: item[1]))
+
+    client.who_has = in_order  # type: ignore[assignment,method-assign]
+
+
+def _while_there(work: Callable[[], str], client: Client, places: Sequence[str]) -> str:
+    """What `work` returns, or an error once a worker is gone, which Dask would wait for."""
+    done: Future[str] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    while not wait([done], _POLL_S).done or done.exception() is not None:
+        there = client.nthreads()  # type: ignore[no-untyped-call]
+        lost = [place for place in places if place not in there]
+        if lost:
+            raise RuntimeError(f"{len(lost)} of {len(places)} workers lost: {', '.join(lost)}")
+        if done.done():
+            break
+    return done.result()
 
 
 @contextmanager

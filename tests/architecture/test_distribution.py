@@ -30,8 +30,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_alone_has_all_that_runs(wheel: Path, tmp_path: Path) -> None:
     code = (
         "import flows.cli, flows.deployments, retrue, tasks.service\n"
-        "from retrue import images, runtime_layer\n"
-        "print(retrue.__file__, images._dockerfile())\n"
+        "from retrue import image_assembly, images\n"
+        "print(retrue.__file__, image_assembly._dockerfile())\n"
     )
     environment = {"PYTHONPATH": str(wheel), "RETRUE_HOME": str(tmp_path), "HOME": str(tmp_path)}
     done = subprocess.run(

@@ -10,19 +10,21 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "retrue"
 
 HOMES = {
-    "alibi_detect": {"detectors"},
+    "alibi_detect": {"drift.alibi"},
+    "apprise": {"alerts"},
     "charset_normalizer": {"sources.text_encoding"},
-    "deltalake": {"delta"},
+    "deltalake": {"delta", "delta_upkeep"},
     "dask": {"training_cluster"},
-    "distributed": {"dask_cluster", "search.cluster"},
+    "distributed": {"dask_cluster", "search.cluster", "training_cluster"},
     "docker": {"engine", "images", "containers"},
     "fsspec": {"sources.remote_source"},
     "great_expectations": {"expectations"},
     "lightgbm": {
         "training",
         "training_cluster",
-        "detectors",
+        "drift.domain",
         "interpretation.explained_model",
+        "search.binned",
         "search.evaluate",
     },
     "mlflow": {"tracking", "search.runs"},
@@ -34,6 +36,7 @@ HOMES = {
     "sklearn": {
         "metrics",
         "calibrators",
+        "drift.domain",
         "exploration.importance",
         "interpretation.mimic",
         "search.rivals",
@@ -46,9 +49,12 @@ HOMES = {
                 "store",
                 "leases",
                 "checks",
+                "performance",
                 "retrainings",
                 "deployments",
                 "approvals",
+                "alerts",
+                "backoff",
             )
         ),
     },

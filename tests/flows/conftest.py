@@ -17,8 +17,9 @@ from tests.flows.harness import Stack, start_warm
 from tests.flows.project import make_project
 
 PROBLEMS = (
+    "keyed",
     *("asked", "bare", "claimed", "cut", "damaged", "deployed", "doubted", "engine", "events"),
-    *("explained", "flights", "races", "relapse", "silent"),
+    *("explained", "flights", "nudged", "races", "relapse", "sensor", "silent"),
 )
 """Each for one module or test, so that none depends on what another left."""
 

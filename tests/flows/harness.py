@@ -246,16 +246,18 @@ class Stack:
         found: list[dict[str, Any]] = self.ask("flow_runs/filter", wanted)
         return sorted(found, key=lambda one: str(one["created"]))
 
-    def send_event(self, name: str, payload: Mapping[str, str]) -> None:
-        """Send a drift event as another system would."""
-        event = {
+    def send_event(
+        self, name: str, payload: Mapping[str, str], event: str = DRIFT_DETECTED
+    ) -> None:
+        """Send an event as another system would."""
+        sent = {
             "id": str(uuid4()),
             "occurred": datetime.now(UTC).isoformat(),
-            "event": DRIFT_DETECTED,
+            "event": event,
             "resource": {"prefect.resource.id": resource_id(name)},
             "payload": dict(payload),
         }
-        self.ask("events", [event])
+        self.ask("events", [sent])
 
 
 @cache

@@ -33,6 +33,9 @@ APPROVAL: dict[str, dict[str, Any]] = {
 }
 """Problems whose deployments wait for a person's word; the others have nobody to ask."""
 
+ALERT_BLOCK = "custom-webhook/operations"
+"""Of the problem `nudged`; its test makes it."""
+
 DAILY = f"17 {(datetime.now(UTC).hour + 12) % 24} * * *"
 """A schedule that is never due while the tests run."""
 
@@ -69,7 +72,11 @@ def write_config(root: Path, name: str, port: int, **serving: Any) -> Path:
         "params": {"learning_rate": 0.3},
     }
     tree["gate"] |= {"resamples": 100, "approval": "never", **APPROVAL.get(name, {})}
-    tree["serving"] = {"port": port, "target": "process", **serving}
+    brief = {"shadow_s": 0, "canary_s": 0.3, "watch_s": 0.3}
+    tree["serving"] = {"port": port, "target": "process", "rollout": brief, **serving}
+    if name == "nudged":
+        tree["retraining"] |= {"failed_wait_minutes": 0, "search": "never"}
+        tree["alerts"] |= {"blocks": [ALERT_BLOCK]}
     tree["drift"] |= {"schedule": DAILY, "max_rows": 1000, "magnitude_above": 5}
     path = root / "configs" / f"{name}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)

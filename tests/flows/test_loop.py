@@ -1,15 +1,18 @@
 """The whole loop on real servers: train, serve, drift, event, retrain, redeploy, roll back."""
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from retrue import bundles, ledger
+from retrue import bundles, event_key, ledger
+from retrue.events import RETRAIN_REQUESTED
 from retrue.refs import BundleRef
 from retrue.replay import replay
+from retrue.retraining_events import signature
+from retrue.written_pages import newest
 from tests.flows.harness import STACK, Stack, ended, wait_for
 
 pytestmark = STACK
@@ -62,11 +65,12 @@ def test_drift_in_what_was_served_brings_a_better_model_into_service_and_back(lo
         checked = loop.run(
             "drift_check", problem="relapse", since=date(2013, 1, 25), until=date(2013, 2, 1)
         )
-        assert checked["verdict"] == "drift"
+        assert checked["verdict"] == "drift", checked["report"]
         assert checked["report"]["n_current"] == sent.rows
         retrained = wait_for(lambda: _finished(loop, checked["decision"]), "the retraining")
     assert (retrained.status, retrained.attempts) == ("promoted", 1)
     assert traffic.report().failed == 0
+    _is_shown(loop, checked["report"]["top_feature"])
 
     details = json.loads(retrained.details_json)
     new = details["model_version"]
@@ -85,18 +89,29 @@ def test_drift_in_what_was_served_brings_a_better_model_into_service_and_back(lo
     assert json.loads(loop.deployments("relapse")[-1].details_json)["reason"] == "rollback: a test"
 
 
-def test_an_event_of_another_system_delivered_twice_retrains_once(loop: Stack) -> None:
-    payload = {"decision": "theirs-1", "until": "2013-02-01", "reason": "their monitor says so"}
-    loop.send_event("events", payload)
-    loop.send_event("events", payload)
+def test_a_signed_event_delivered_twice_retrains_once_and_forged_ones_never(loop: Stack) -> None:
+    plain = {
+        "decision": "theirs-1",
+        "until": "2013-02-01",
+        "reason": "their monitor says so",
+        "sent_at": datetime.now(UTC).isoformat(),
+    }
+    signed = plain | {"signature": signature(event_key.read(), "events", plain)}
+    loop.send_event("events", plain, RETRAIN_REQUESTED)
+    loop.send_event("events", {"decision": "drift:v1:forged", "until": "2013-02-01"})
+    loop.send_event("events", signed, RETRAIN_REQUESTED)
+    loop.send_event("events", signed, RETRAIN_REQUESTED)
 
-    runs = wait_for(lambda: ended(loop, "retrain", "events", 2), "two flow runs")
+    runs = wait_for(lambda: ended(loop, "retrain", "events", 4), "four flow runs")
 
-    assert sorted(run["state_name"] for run in runs) == ["Completed", "Skipped"]
-    assert all(run["parameters"]["trigger_key"] == "theirs-1" for run in runs)
-    assert all(run["parameters"]["reason"] == "their monitor says so" for run in runs)
+    states = sorted(run["state_name"] for run in runs)
+    assert states == ["Completed", "Refused", "Refused", "Skipped"]
+    told = sorted(run["state"]["message"] for run in runs if run["state_name"] == "Refused")
+    assert "expected a drift decision of ours, found decision 'drift:v1:forged'" in told[0]
+    assert "expected a signature, found none" in told[1]
     (row,) = loop.retrainings("events")
-    assert (row.trigger_key, row.status, row.attempts) == ("theirs-1", "promoted", 1)
+    assert (row.trigger_key, row.status, row.attempts) == ("request:theirs-1", "promoted", 1)
+    assert json.loads(row.details_json)["asked"] == "their monitor says so"
     assert [one["version"] for one in loop.versions("events")] == ["1"]
     assert loop.answering("events") == 1
 
@@ -119,3 +134,20 @@ def test_a_way_in_without_a_model_says_what_to_do_first(loop: Stack, flow: str) 
 def _finished(loop: Stack, decision: str) -> ledger.Retraining | None:
     rows = [row for row in loop.retrainings("relapse") if row.trigger_key == decision]
     return next((row for row in rows if row.status != "running"), None)
+
+
+def _is_shown(loop: Stack, top_feature: str) -> None:
+    """The check has a page, a table, a link and its progress in the UI, and metrics."""
+    path = newest("relapse", "drift").path
+    assert f"<h3>{top_feature}</h3>" in path.read_text()
+    keys = [f"drift-{kind}-relapse" for kind in ("features", "page", "progress")]
+    found = loop.ask("artifacts/filter", {"artifacts": {"key": {"any_": keys}}})
+    data = {one["key"]: one["data"] for one in found}
+    assert json.loads(data["drift-features-relapse"])[0]["feature"] == top_feature
+    assert path.as_uri() in data["drift-page-relapse"]
+    assert data["drift-progress-relapse"] == 100
+    metrics = loop.home / "metrics" / "relapse.prom"
+    assert 'retrue_drift_verdict{problem="relapse",verdict="drift"} 1.0' in metrics.read_text()
+    # They are written after the ledger, which the test waited for.
+    promoted = 'retrue_retraining_outcome{problem="relapse",outcome="promoted"} 1.0'
+    wait_for(lambda: promoted in metrics.read_text(), "the metrics of the retraining")

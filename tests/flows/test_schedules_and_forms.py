@@ -1,9 +1,14 @@
 """What the Prefect UI offers: a deployment for each way in, forms, and a schedule that runs."""
 
+import json
+from datetime import datetime
 from typing import Any
 
+import psutil
 import pytest
 
+from retrue import processes
+from tests.flows.command_line import retrue
 from tests.flows.harness import STACK, Stack, wait_for
 from tests.flows.project import DAILY
 
@@ -18,6 +23,7 @@ FORMS = {
         "trigger_key": "string",
         "reason": "string",
         "search": "boolean",
+        "event": "string",
     },
     "drift-check": {"problem": "string", "since": "date", "until": "date"},
     "rollback": {"problem": "string", "version": "integer", "reason": "string"},
@@ -68,3 +74,16 @@ def test_only_the_drift_check_has_a_schedule_and_it_makes_flow_runs(loop: Stack)
     assert {run["state_type"] for run in runs} == {"SCHEDULED"}
     assert all(run["auto_scheduled"] for run in runs)
     assert runs[0]["expected_start_time"][14:16] == DAILY.split()[0]
+    status = retrue("status", "--json", folder=loop.root)
+    assert status.returncode == 0, status.stderr
+    told = json.loads(status.stdout)["problems"]["flights"]["next_check"]
+    assert (told["schedule"], told["note"]) == (DAILY, None)
+    first = min(datetime.fromisoformat(run["expected_start_time"]) for run in runs)
+    assert datetime.fromisoformat(told["at"]) == first
+
+
+def test_the_tracking_server_starts_no_processes_for_jobs_that_nobody_sends(loop: Stack) -> None:
+    record = processes.running("mlflow")
+    assert record is not None
+    commands = [child.cmdline() for child in psutil.Process(record.pid).children(recursive=True)]
+    assert len(commands) == 1, commands

@@ -14,7 +14,9 @@ import traceback
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
+
+from retrue import expectations_process
 
 DEADLINE_S = 60
 
@@ -38,11 +40,50 @@ FLOWS = {
     "rollback": "flows.rollback",
     "explain": "flows.explanation",
 }
-HEAVY = ("great_expectations", "lightgbm", "mlflow", "sklearn.metrics", "retrue.delta")
+HEAVY = ("lightgbm", "mlflow", "retrue.delta", "retrue.expectations", "sklearn.metrics")
+
+
+class Validator:
+    """The process that evaluates expectations, forked: one that is started imports for seconds.
+
+    It has what `retrue.expectations_process` uses of a `subprocess.Popen`.
+    """
+
+    def __init__(self) -> None:
+        """Fork it; of a process that has no other threads yet."""
+        orders, answers = os.pipe(), os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.dup2(orders[0], 0)
+            os.dup2(answers[1], 1)
+            for end in (*orders, *answers):
+                os.close(end)
+            # The buffer of the inherited one holds orders of flows.
+            sys.stdin = os.fdopen(0)
+            importlib.import_module("retrue.expectations").main()
+            os._exit(0)
+        os.close(orders[0])
+        os.close(answers[1])
+        self.stdin, self.stdout = os.fdopen(orders[1], "wb"), os.fdopen(answers[0], "rb")
+
+    def poll(self) -> int | None:
+        """Give the exit code; None while it runs."""
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        return os.waitstatus_to_exitcode(status) if pid else None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end, which follows that of its stdin."""
+        del timeout
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        os.kill(self.pid, signal.SIGKILL)
 
 
 def main() -> None:
     """Serve orders until stdin ends."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
     for name in (*FLOWS.values(), *HEAVY):
         importlib.import_module(name)
     answers: dict[int, str] = {}
@@ -74,6 +115,7 @@ def _carry_out(order: Order) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.chdir(order["cwd"])
+    expectations_process._children[:] = [cast("expectations_process.Process", Validator())]
     if order["fault"]:
         _interpose(order["at"], order["fault"])
     flow = getattr(importlib.import_module(FLOWS[order["flow"]]), order["flow"])

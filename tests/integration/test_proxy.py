@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from retrue import engine, images, processes, proxy, slots
+from retrue import engine, images, processes, proxy, proxy_commands, slots
 from retrue.config import Problem
 from retrue.errors import DeployError
 from retrue.probes import is_healthy
 from retrue.proxy_config import config_path, socket_path
 from retrue.refs import BundleRef, ServingRef
-from retrue.rollouts import roll_out
-from retrue.serving.predictions import read_after
+from retrue.rollout.course import roll_out
+from retrue.serving.log_reading import read_after
 from tests.integration.tiny_service import NAME, Load, ask
 
 Bundles = tuple[BundleRef, BundleRef]
@@ -151,16 +151,15 @@ def test_a_request_in_flight_is_finished_by_the_old_server(problem: Problem) -> 
         client.start()
         while not got:
             time.sleep(0.01)
-        switching = threading.Thread(target=proxy.switch, args=(NAME, stub_ref("b", new)))
-        switching.start()
-        while proxy.serving_now(NAME) != stub_ref("b", new):
-            time.sleep(0.01)
+        proxy.switch(NAME, stub_ref("b", new))
+        waiting = threading.Thread(target=proxy_commands.wait_idle, args=(NAME, "a"))
+        waiting.start()
         time.sleep(0.1)
-        assert switching.is_alive()  # it waits for the request
+        assert waiting.is_alive()
         assert ask(problem.serving.port) == (200, b"new")
         gate.set()
         client.join()
-        switching.join()
+        waiting.join()
     assert answers == [(200, b"old")]
 
 

@@ -16,7 +16,7 @@ from retrue.errors import BundleError, DeployError
 from retrue.images import build_image, ensure_base_image
 from retrue.probes import check_golden, is_healthy
 from retrue.refs import BundleRef
-from retrue.rollouts import roll_out
+from retrue.rollout.course import roll_out
 from tests.integration.tiny_service import NAME, ask, write_manifest
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def test_a_started_process_answers_as_itself_and_is_gone_when_stopped(
 
 
 def test_golden_requests_are_not_logged(problem: Problem, bundles: Bundles) -> None:
-    from retrue.serving.predictions import read_after
+    from retrue.serving.log_reading import read_after
 
     ref = slots.start_slot(problem, "a", bundles[0], 1, slots.PROCESS)
     check_golden(ref, bundles[0])
@@ -87,7 +87,7 @@ def test_a_version_whose_golden_check_fails_leaves_the_old_in_service(
         return start(problem, "b", bundles[1], 2, slots.PROCESS)
 
     start = slots.start_slot
-    monkeypatch.setattr("retrue.rollouts.start_slot", start_with_the_true_bundle)
+    monkeypatch.setattr("retrue.rollout.course.start_slot", start_with_the_true_bundle)
     with pytest.raises(DeployError, match="golden row"):
         roll_out(problem, changed, 2, slots.PROCESS)
     assert proxy.serving_now(NAME) == old

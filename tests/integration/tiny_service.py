@@ -7,12 +7,15 @@ import http.client
 import json
 import os
 import threading
+from collections.abc import Callable
 from datetime import date
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import lightgbm
 import numpy as np
+import pandas as pd
 
 import retrue.serving
 from retrue.config import Problem
@@ -20,6 +23,10 @@ from retrue.refs import BundleRef
 
 # Each test worker has images of its own, and removes them at its end.
 NAME = f"tiny-{os.getpid()}"
+BRIEF = {"shadow_s": 0, "canary_s": 0.3, "watch_s": 0.3}
+"""Stages that are short, but there."""
+
+ROWS = [{"temp": t / 10 - 2, "wind": w / 4 - 1} for t in range(40) for w in range(8)]
 
 
 def write_manifest(folder: Path) -> str:
@@ -46,17 +53,27 @@ def write_manifest(folder: Path) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def make_bundle(folder: Path, seed: int) -> BundleRef:
-    """Train a tiny model on two columns and write its bundle into `folder`."""
+def make_bundle(
+    folder: Path,
+    seed: int,
+    names: tuple[str, str] = ("temp", "wind"),
+    change: Callable[[str], str] = lambda text: text,
+) -> BundleRef:
+    """Train a tiny model on two columns and write its bundle into `folder`.
+
+    `change` may spoil the model's text; golden rows are such that it still answers by a number.
+    """
     random = np.random.default_rng(seed)
     X = random.normal(size=(300, 2))  # noqa: N806 - the field's name for the features
     y = (X[:, 0] + random.normal(size=300) > 0).astype(int)
     params: dict[str, Any] = {"objective": "binary", "verbosity": -1, "num_threads": 1}
     booster = lightgbm.train(params, lightgbm.Dataset(X, y), 10)
-    rows = X[:5]
+    text = change(booster.model_to_string())
+    booster = lightgbm.Booster(model_str=text)
+    rows = X[np.isfinite(np.asarray(booster.predict(X)))][:5]
     folder.mkdir(parents=True)
-    (folder / "model.txt").write_text(booster.model_to_string())
-    features = [{"name": name, "kind": "numeric"} for name in ("temp", "wind")]
+    (folder / "model.txt").write_text(text)
+    features = [{"name": name, "kind": "numeric"} for name in names]
     signature: dict[str, Any] = {
         "problem": NAME,
         "features": features,
@@ -65,14 +82,14 @@ def make_bundle(folder: Path, seed: int) -> BundleRef:
     }
     signature |= {"threshold": 0.5, "label": "late"}
     golden: dict[str, Any] = {
-        "rows": [{"temp": row[0], "wind": row[1]} for row in rows.tolist()],
+        "rows": [dict(zip(names, row, strict=True)) for row in rows.tolist()],
         "scores": np.asarray(booster.predict(rows)).tolist(),
     }
     requirements = Path(retrue.serving.__path__[0]) / "requirements.txt"
     (folder / "signature.json").write_text(json.dumps(signature))
     (folder / "golden.json").write_text(json.dumps(golden))
     (folder / "requirements.txt").write_bytes(requirements.read_bytes())
-    (folder / "reference.parquet").write_bytes(b"the server never reads this")
+    pd.DataFrame(X, columns=list(names)).to_parquet(folder / "reference.parquet")
     return BundleRef(problem=NAME, path=folder, sha256=write_manifest(folder))
 
 
@@ -101,7 +118,7 @@ def make_problem(port: int) -> Problem:
             "seed": 7,
         },
         "gate": {},
-        "serving": {"port": port},
+        "serving": {"port": port, "rollout": BRIEF},
     }
     return Problem.model_validate(content)
 
@@ -126,9 +143,11 @@ class Load:
         self.n_answered = 0
         self.lost: list[str] = []
         self.versions: set[int] = set()
+        self.scores: dict[int, set[float | None]] = {}
+        """Different answers to each of the rows."""
         self._end = threading.Event()
         self._lock = threading.Lock()
-        self._clients = [threading.Thread(target=self._ask) for _ in range(n_clients)]
+        self._clients = [threading.Thread(target=self._ask, args=(n,)) for n in range(n_clients)]
 
     def __enter__(self) -> Load:
         for client in self._clients:
@@ -140,10 +159,13 @@ class Load:
         for client in self._clients:
             client.join()
 
-    def _ask(self) -> None:
-        body = json.dumps({"dataframe_records": [{"temp": 1.0, "wind": 2.0}]})
+    def _ask(self, first: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        while not self._end.is_set():
+        for number in count(first):
+            if self._end.is_set():
+                break
+            at = number % len(ROWS)
+            body = json.dumps({"dataframe_records": [ROWS[at]]})
             try:
                 connection.request("POST", "/invocations", body)
                 response = connection.getresponse()
@@ -154,8 +176,10 @@ class Load:
                 connection.close()
             with self._lock:
                 if found is None:
+                    answer = json.loads(content)
                     self.n_answered += 1
-                    self.versions.add(json.loads(content)["model_version"])
+                    self.versions.add(answer["model_version"])
+                    self.scores.setdefault(at, set()).add(answer["predictions"][0])
                 else:
                     self.lost.append(found)
         connection.close()

@@ -1,10 +1,15 @@
 """A bundle is whole or it is refused."""
 
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from retrue.errors import BundleError
 from retrue.serving.__main__ import main
@@ -93,4 +98,63 @@ def test_a_model_truncated_before_its_hash_was_taken_does_not_start_a_server(
     assert main([*options, "--log-dir", str(tmp_path)]) == 2
     errors = capfd.readouterr().err
     assert "expected a model that loads and gives its golden scores" in errors
+    assert len(errors.splitlines()) == 1
+
+
+Damage = Callable[[Path], object]
+
+
+@st.composite
+def damages(draw: st.DrawFn) -> Damage:
+    """One way to damage a bundle: what it does to the folder."""
+    names = ["model.txt", "signature.json", "golden.json", "metrics.json", "reference.parquet"]
+    name = draw(st.sampled_from([*names, "manifest.json"]))
+    other = draw(st.sampled_from([*names, "manifest.json", "new.bin", "model.pkl", ".hidden"]))
+    place, bit = draw(st.floats(0, 1, exclude_max=True)), draw(st.integers(0, 7))
+
+    def flip(folder: Path) -> None:
+        content = bytearray((folder / name).read_bytes())
+        content[int(place * len(content))] ^= 1 << bit
+        (folder / name).write_bytes(content)
+
+    def truncate(folder: Path) -> None:
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: int(place * len(content))])
+
+    def prolong(folder: Path) -> None:
+        (folder / name).write_bytes((folder / name).read_bytes() + bytes([bit]))
+
+    def remove(folder: Path) -> None:
+        (folder / ("model.txt" if name == "reference.parquet" else name)).unlink()
+
+    def rename(folder: Path) -> None:
+        (folder / name).replace(folder / (other if other != name else "renamed"))
+
+    def add(folder: Path) -> None:
+        (folder / draw(st.sampled_from(["model.pkl", "MLmodel", ".hidden"]))).write_bytes(b"x")
+
+    return draw(st.sampled_from([flip, truncate, prolong, remove, rename, add]))
+
+
+@given(damage=damages())
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_a_damaged_bundle_is_refused_before_anything_parses_its_model(
+    damage: Damage, made: Made, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def parsed(*_: object) -> None:
+        raise AssertionError("the model was parsed")
+
+    with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        folder = Path(shutil.copytree(made.path, Path(name) / "bundle"))
+        damage(folder)
+        patch.setattr("retrue.serving.__main__._check_in_child", parsed)
+        patch.setattr("retrue.serving.__main__.self_check", parsed)
+        assert main(["--bundle", str(folder), "--sha256", made.sha256, "--log-dir", name]) == 2
+        assert os.listdir(name) == ["bundle"]
+    errors = capfd.readouterr().err
+    assert errors.startswith("retrue.serving: ")
     assert len(errors.splitlines()) == 1

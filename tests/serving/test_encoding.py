@@ -15,7 +15,8 @@ from retrue.config import Features, Processing
 from retrue.encoding_frame import encode_frame, fit_features
 from retrue.errors import DataError
 from retrue.serving.bundle import Signature
-from retrue.serving.encoding import MAX_CELLS, Feature, encode, n_columns
+from retrue.serving.encoding import MAX_CELLS, encode, n_columns
+from retrue.serving.features import Feature
 
 NULLS = st.sampled_from([None, math.nan])
 EDGES = st.sampled_from([0.0, -0.0, math.inf, -math.inf, 1.0, 2.0, 1.7976931348623157e308])
@@ -278,3 +279,37 @@ def test_a_missing_column_is_named_and_extra_columns_are_ignored() -> None:
         encode([{"x": 1, "y": 2}, {"x": 1}], features)
     with pytest.raises(DataError, match=r"column 'y': .*no such column"):
         encode_frame(pd.DataFrame({"x": [1.0]}), features)
+
+
+@given(
+    rows=st.lists(
+        st.fixed_dictionaries({"number": NUMBERS | MIXED, "category": MIXED | TEXTS}),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_many_rows_are_encoded_as_each_is_alone(rows: list[dict[str, Any]]) -> None:
+    features: list[Feature] = [
+        {"name": "number", "kind": "numeric"},
+        {"name": "category", "kind": "categorical", "categories": ["1", "UA", "true"]},
+    ]
+    many = rows * 20  # enough to be encoded by columns
+    try:
+        alone = [value for row in rows for value in encode([row], features)]
+    except DataError as error:
+        # The first row that is wrong is named, here as there.
+        bad = next(i for i, row in enumerate(rows) if _is_refused(row, features))
+        with pytest.raises(DataError) as refused:
+            encode(many, features)
+        assert str(refused.value) == str(error).replace("row 0,", f"row {bad},")
+    else:
+        wanted = np.array(alone * 20).tobytes()
+        assert encode(many, features).tobytes() == wanted
+
+
+def _is_refused(row: dict[str, Any], features: list[Feature]) -> bool:
+    try:
+        encode([row], features)
+    except DataError:
+        return True
+    return False

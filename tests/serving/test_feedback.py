@@ -14,11 +14,7 @@ import pytest
 
 from retrue.labelling import labels
 from retrue.monitoring import collect
-from retrue.serving.predictions import (
-    FEEDBACK_COLUMNS,
-    read_after,
-    read_feedback_after,
-)
+from retrue.serving.log_reading import FEEDBACK_COLUMNS, read_after, read_feedback_after
 from tests.serving.tiny_model import Made, Server, Start, json_rows
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)

@@ -6,14 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from retrue.serving.predictions import (
-    COLUMNS,
-    LogError,
-    PredictionLog,
-    Record,
-    find,
-    read_after,
-)
+from retrue.serving.log_file import LogError
+from retrue.serving.log_reading import COLUMNS, find, read_after
+from retrue.serving.predictions import PredictionLog
+from retrue.serving.records import Record
 
 
 def records(start: int, n_rows: int) -> list[Record]:
@@ -46,7 +42,7 @@ def test_records_can_be_read_as_soon_as_append_returns(tmp_path: Path) -> None:
 
 def test_the_file_is_written_ahead_and_fully_synchronous(tmp_path: Path) -> None:
     log = PredictionLog(tmp_path / "log.sqlite")
-    connection = log._connection
+    connection = log._file._connection
     assert connection is not None
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
@@ -116,7 +112,7 @@ def test_a_reader_does_not_stop_the_writer(tmp_path: Path) -> None:
 
 
 def test_faults_of_files_are_reported(tmp_path: Path) -> None:
-    with pytest.raises(LogError, match="unable to open"):
+    with pytest.raises(LogError, match="No such file"):
         PredictionLog(tmp_path / "nowhere" / "log.sqlite")
     with pytest.raises(LogError, match="unable to open"):
         read_after(tmp_path / "none.sqlite", 0)

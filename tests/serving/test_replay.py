@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from retrue.replay import Traffic, replay
-from retrue.serving.predictions import read_after
+from retrue.serving.log_reading import read_after
 from tests.serving.tiny_model import Made, Start, make_frame
 
 

@@ -47,22 +47,51 @@ HOSTILE = [
     b'{"dataframe_split":{"columns":["x"],"data":[[1]],"data":[[2]]}}',
     b'{"dataframe_split":{"columns":[1],"data":[[1]]}}',
     b'{"dataframe_split":{"data":[[1]]}}',
+    b'{"inputs":{}}',
+    b'{"inputs":[]}',
+    b'{"inputs":[[]]}',
+    b'{"inputs":[[1,2]]}',
+    b'{"inputs":[{"x":1},[1,2]]}',
+    b'{"inputs":{"x":[1],"y":[1,2]}}',
+    b'{"inputs":{"x":[1],"x":[2]}}',
+    b'{"inputs":{"x":1}}',
+    b'{"inputs":{"x":[[1]]}}',
+    b'{"inputs":"secret"}',
+    b'{"inputs":[{"x":1}],"params":{"secret":1}}',
+    b'{"params":{}}',
 ]
 
 
 @pytest.mark.parametrize("body", HOSTILE)
 def test_hostile_bodies_are_refused_without_an_echo(body: bytes) -> None:
     with pytest.raises(DataError) as caught:
-        parse_rows(body)
+        parse_rows(body, ["x"])
     assert len(str(caught.value)) < 300
     assert "secret" not in str(caught.value)
 
 
-def test_the_three_formats_give_the_same_rows() -> None:
+def test_all_formats_give_the_same_rows() -> None:
     rows: list[dict[str, Any]] = [{"x": 1, "t": "2013-01-01T00:00:00Z"}, {"x": None, "t": ":"}]
     split = {"columns": ["x", "t"], "data": [list(row.values()) for row in rows]}
-    for body in ({"dataframe_records": rows}, {"instances": rows}, {"dataframe_split": split}):
-        assert parse_rows(json.dumps(body).encode()) == rows
+    columns = {"x": [1, None], "t": ["2013-01-01T00:00:00Z", ":"]}
+    lists = [list(row.values()) for row in rows]
+    for body in (
+        {"dataframe_records": rows},
+        {"dataframe_split": split},
+        {"instances": rows},
+        {"instances": lists},
+        {"inputs": rows},
+        {"inputs": lists},
+        {"inputs": [rows[0], lists[1]]},
+        {"inputs": columns, "params": {}},
+        {"inputs": columns, "params": None},
+    ):
+        assert parse_rows(json.dumps(body).encode(), ["x", "t"]) == rows
+
+
+def test_rows_without_names_need_the_models_own() -> None:
+    with pytest.raises(DataError, match="a row of other than as many"):
+        parse_rows(b'{"inputs":[[1]]}')
 
 
 def test_numbers_keep_their_value() -> None:

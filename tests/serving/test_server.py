@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from retrue.serving.predictions import COLUMNS, read_after
+from retrue.serving.log_reading import COLUMNS, read_after
 from tests.serving.test_request_bodies import HOSTILE
 from tests.serving.tiny_model import Made, Start, json_rows, make_frame
 
@@ -60,7 +60,7 @@ def test_health_says_what_runs_and_only_known_paths_answer(start: Start, made: M
         "bundle_sha256": made.sha256,
         "boot_nonce": "abc",
     }
-    assert server.get("/health") == {"status": "ok", **identity}
+    assert server.get("/health") == {"status": "ok", **identity, "unlogged_rows": 0}
     assert server.get("/version") == identity
     assert server.get("/ping") == {}
     assert server.post({}, "/nowhere") == (404, {"error": "not found"})

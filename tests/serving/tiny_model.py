@@ -17,8 +17,15 @@ import pandas as pd
 
 from retrue.config import Features, Processing
 from retrue.encoding_frame import encode_frame, fit_features
+from retrue.serving.features import width
 
 FEATURES = Features(numeric=("temp", "wind", "hour"), categorical=("carrier", "origin"))
+RICH = Features(
+    numeric=("temp", "wind"), categorical=("carrier", "origin"), dates=("time",), text=("note",)
+)
+"""Features that become several columns each, with `RICH_PROCESSING`."""
+RICH_PROCESSING = Processing(flag_missing=("temp",), text_buckets=8)
+CLASSES = ["early", "late", "on time"]
 
 
 def write_manifest(folder: Path) -> str:
@@ -62,7 +69,11 @@ def make_frame(n_rows: int, seed: int) -> pd.DataFrame:
     )
     noise = random.normal(0, 1, n_rows)
     late = (frame["hour"] / 12 + (frame["carrier"] == "UA") + frame["wind"] / 20 + noise) > 2.5
-    return frame.assign(late=late.astype(int))
+    return frame.assign(
+        late=late.astype(int),
+        note=[f"gate {one}" for one in frame["carrier"]],
+        state=np.select([late, frame["hour"] < 6], ["late", "early"], "on time"),
+    )
 
 
 def json_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -72,9 +83,9 @@ def json_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(zip(frame.columns, row, strict=True)) for row in values]
 
 
-def predict(booster: lightgbm.Booster, matrix: Any) -> list[float]:
+def predict(booster: lightgbm.Booster, matrix: Any) -> list[Any]:
     """Scores by lightgbm's own package."""
-    scores: list[float] = np.asarray(booster.predict(matrix)).tolist()
+    scores: list[Any] = np.asarray(booster.predict(matrix)).tolist()
     return scores
 
 
@@ -88,22 +99,36 @@ class Made:
     features: list[Any]
     frame: pd.DataFrame
 
-    def scores(self, frame: pd.DataFrame) -> list[float]:
+    def scores(self, frame: pd.DataFrame) -> list[Any]:
         """What lightgbm's own package predicts."""
         return predict(self.booster, encode_frame(frame, self.features))
 
 
-def make_bundle(path: Path, seed: int = 7) -> Made:
+def make_bundle(
+    path: Path,
+    seed: int = 7,
+    task: str = "binary",
+    wanted: Features = FEATURES,
+    processing: Processing | None = None,
+) -> Made:
     """Train a tiny model and write its bundle into the new folder `path`."""
     frame = make_frame(600, seed)
-    features = fit_features(frame, FEATURES, Processing())
+    features = fit_features(frame, wanted, processing or Processing())
     matrix = encode_frame(frame, features)
-    categorical = [index for index, f in enumerate(features) if f["kind"] == "categorical"]
-    data = lightgbm.Dataset(
-        matrix, frame["late"].to_numpy(), categorical_feature=categorical, free_raw_data=True
-    )
-    params = {"objective": "binary", "verbosity": -1, "num_leaves": 7, "num_threads": 1}
-    booster = lightgbm.train(params | {"seed": seed, "min_data_per_group": 5}, data, 20)
+    starts = np.cumsum([0, *map(width, features)])
+    categorical = [
+        int(at) for at, f in zip(starts, features, strict=False) if f["kind"] == "categorical"
+    ]
+    labels = {
+        "binary": frame["late"],
+        "multiclass": frame["state"].map(CLASSES.index),
+        "regression": frame["wind"] + frame["hour"],
+    }[task].to_numpy()
+    data = lightgbm.Dataset(matrix, labels, categorical_feature=categorical, free_raw_data=True)
+    params = {"objective": task, "verbosity": -1, "num_leaves": 7, "num_threads": 1}
+    classes = CLASSES if task == "multiclass" else []
+    params |= {"num_class": len(classes) or 1, "seed": seed, "min_data_per_group": 5}
+    booster = lightgbm.train(params, data, 20)
     path.mkdir(parents=True)
     (path / "model.txt").write_text(booster.model_to_string())
     signature = {
@@ -113,6 +138,8 @@ def make_bundle(path: Path, seed: int = 7) -> Made:
         "time": "time",
         "threshold": 0.5,
         "label": "late arrival",
+        "task": task,
+        "classes": classes,
     }
     (path / "signature.json").write_text(json.dumps(signature))
     golden = frame.head(20)
@@ -130,6 +157,8 @@ class Server:
     process: subprocess.Popen[bytes]
     port: int
     log: Path
+    errors: Path
+    """What it wrote on stderr."""
 
     @property
     def url(self) -> str:

@@ -2,19 +2,31 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from retrue import ledger
 from retrue.config import Problem
 from retrue.dask_cluster import connect
+from retrue.errors import StackError
+from retrue.ledger import Ledger
 from retrue.problems import load_problem
 from retrue.processes import free_port
+from tests.unit.clocks import Clock
+from tests.unit.postgres import Postgres, postgres_server
+
+if TYPE_CHECKING:
+    from distributed import Client
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parents[2]
 
@@ -147,6 +159,17 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
+def _connected(address: str) -> "Client":
+    """A client, also of a scheduler that a busy machine is long to start."""
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            return connect(address, "search.cluster")
+        except StackError:
+            if time.monotonic() > deadline:
+                raise
+
+
 @contextmanager
 def dask_cluster(folder: Path, n_workers: int) -> Iterator[str]:
     """A Dask scheduler and its workers, until the end of the block."""
@@ -164,7 +187,7 @@ def dask_cluster(folder: Path, n_workers: int) -> Iterator[str]:
             for command in commands
         ]
         try:
-            with connect(address, "search.cluster") as client:
+            with _connected(address) as client:
                 if n_workers:
                     client.wait_for_workers(n_workers, timeout=120)
             yield address
@@ -172,3 +195,52 @@ def dask_cluster(folder: Path, n_workers: int) -> Iterator[str]:
             for one in reversed(started):
                 one.kill()  # a polite end of a worker waits for half a minute
                 one.wait()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One server for all that ask for it."""
+    with postgres_server() as server:
+        yield server
+
+
+# Not for the session: while it lives the worker has an event loop, and other tests start their own.
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """A headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    executable = shutil.which("chromium")
+    if executable is None:
+        pytest.skip("no Chromium; on Debian: apt-get install chromium")
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=executable, args=sandbox)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """One that stands still until told."""
+    return Clock()
+
+
+@pytest.fixture
+def ledger_url(tmp_path: Path) -> str:
+    """Where there is no ledger yet."""
+    return f"sqlite:///{tmp_path / 'state' / 'ledger.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_ledger_url(request: pytest.FixtureRequest, ledger_url: str) -> str:
+    """Where there is no ledger yet, on each of the two databases."""
+    if request.param == "sqlite":
+        return ledger_url
+    return str(request.getfixturevalue("postgres").new_database())
+
+
+@pytest.fixture
+def book(ledger_url: str, clock: Clock) -> Ledger:
+    """An empty ledger by that clock; a claim that is silent for a minute is lost."""
+    return ledger.connect(ledger_url, clock, lease_s=60)

@@ -78,6 +78,7 @@ def write_bundle(task: str = "binary", classes: tuple[str, ...] = (), **changes:
         "model.txt": b"none",
         "signature.json": json.dumps(signature).encode(),
         "golden.json": b'{"rows": [], "scores": []}',
+        "metrics.json": b'{"metrics": {"holdout_log_loss": 0.6}}',
     }
     manifest = {
         "format": 1,

@@ -46,5 +46,5 @@ def drifting(n: int = 4_000) -> pd.DataFrame:
 def searched(problem: Problem, data: DataRef) -> Found:
     """A search from its beginning to its end, in one lane."""
     begun = run.begin(problem, data)
-    run.lane(problem, data, begun, lambda line: None)
+    run.lane(problem, data, begun, lambda trial, line: None)
     return run.finish(problem, data, begun)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from pydantic import ValidationError
 
-from retrue import approval_facts, approvals, ledger, model_card, pages, tracking
+from retrue import approval_facts, approvals, ledger, model_card, tracking
 from retrue.approval_answers import Answer, Rejected
 from retrue.errors import LedgerError
-from retrue.home import home
 from retrue.ledger import Approval, Ledger
 from retrue.problems import load_problem
 from retrue.refs import BundleRef, ModelRef
+from tests.unit.clocks import Clock
 
 ROOT = Path(__file__).parents[2]
 SHA = "ab" * 32
@@ -30,25 +29,13 @@ YES = Answer(decision="approve", reason="the figures hold", name="Ann")
 NO = Answer(decision="reject", reason="carrier cannot matter so much", name="Bob")
 
 
-class Clock:
-    """A clock that stands still until told."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2013, 4, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.time
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def book(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+def book(
+    either_ledger_url: str, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> Ledger:
+    """An empty ledger, where the environment says."""
     monkeypatch.setenv("RETRUE_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("RETRUE_LEDGER_URL", raising=False)
+    monkeypatch.setenv("RETRUE_LEDGER_URL", either_ledger_url)
     return ledger.connect(clock=clock)
 
 
@@ -272,7 +259,7 @@ def test_a_claim_outlives_its_lease_while_its_heart_beats(book: Ledger, clock: C
     with ledger.beating(book, "retraining", mine.id, mine.token):
         clock.time += timedelta(hours=12)
         deadline = time.monotonic() + 60
-        while last_beat() < clock.time.timestamp():
+        while last_beat(book) < clock.time.timestamp():
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert ledger.claim_retraining(book, "flights", "b", far).outcome == "busy"
@@ -280,17 +267,17 @@ def test_a_claim_outlives_its_lease_while_its_heart_beats(book: Ledger, clock: C
     assert ledger.claim_retraining(book, "flights", "b", far).outcome == "claimed"
 
 
-def last_beat() -> float:
-    with closing(sqlite3.connect(home() / "ledger.db")) as database:
-        (found,) = database.execute("SELECT heartbeat_at FROM leases").fetchone()
-    return float(found)
+def last_beat(book: Ledger) -> float:
+    with book.engine.begin() as connection:
+        return float(connection.execute(sa.text("SELECT heartbeat_at FROM leases")).scalar_one())
 
 
 def test_the_page_says_why_what_and_how(book: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_card, "gather", lambda *_: None)
     monkeypatch.setattr(model_card, "markdown", lambda *_: "# The card\n\n## Known limits")
+    monkeypatch.setattr(ledger, "connect", lambda: book)
     problem = load_problem("flights", ROOT)
-    page = pages.approval(problem, **approval_facts.evidence(problem, model(), ask(book)))
+    _, page = approval_facts.ask(problem, model(), ("a doubt",), "run-1")
     assert page.startswith("# Shall version 2 of flights serve?")
     for words in (
         "- a doubt",

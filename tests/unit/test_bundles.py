@@ -2,6 +2,7 @@
 
 import json
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from retrue.serving.bundle import read_bundle
 from tests.unit.synthetic import learnable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.unit.conftest import Small
 
 UNTIL = date(2024, 1, 20)
@@ -82,7 +85,9 @@ def test_scores_of_the_bundle_are_those_of_the_model(problem: Problem, frame: pd
     np.testing.assert_array_equal(bundles.score_with(ref, frame), expected)
 
 
-@pytest.mark.parametrize("name", ["reference.parquet", "metrics.json", "manifest.json"])
+@pytest.mark.parametrize(
+    "name", ["reference.parquet", "reference.msgpack", "metrics.json", "manifest.json"]
+)
 def test_a_changed_byte_is_refused_before_it_is_parsed(
     problem: Problem, frame: pd.DataFrame, name: str
 ) -> None:
@@ -91,9 +96,12 @@ def test_a_changed_byte_is_refused_before_it_is_parsed(
     payload = bytearray(path.read_bytes())
     payload[len(payload) // 2] ^= 1
     path.write_bytes(payload)
+    read: Callable[[BundleRef], object]
     read = bundles.read_reference if name.endswith("parquet") else bundles.read_metrics
     if name == "manifest.json":
         read = bundles.read_manifest
+    if name == "reference.msgpack":
+        read = partial(bundles.read_drift_reference, features=problem.features)
     with pytest.raises(BundleError, match=name):
         read(ref)
 

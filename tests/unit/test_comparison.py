@@ -16,7 +16,7 @@ from retrue.config import Problem
 from retrue.errors import TrainingError
 from retrue.refs import ModelRef
 from tests.unit.conftest import make_project
-from tests.unit.test_exploration_page import Outline
+from tests.unit.html_outline import Outline
 from tests.unit.trained import Workshop, explain
 
 

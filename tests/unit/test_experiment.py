@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import pytest
 
-from retrue import experiment, lake, pages
+from retrue import bundles, experiment, lake, pages
 from retrue.config import Problem
 from retrue.refs import DataRef, ModelRef
 from retrue.verdicts import Verdict
@@ -69,6 +70,31 @@ def test_seeds_are_counted_where_the_recipe_leaves_something_to_chance(
     assert "3 models of as many seeds" in pages.verdict(problem, verdict)
 
 
+def test_a_champion_is_judged_by_its_own_features_also_those_dropped_since(
+    small: "Small", data: DataRef
+) -> None:
+    problem = with_rules(small.problem)
+    early = lake.write_version("visits", learnable(), ["visit"], "2024-01-13")
+    bundle = experiment.fit_bundle(problem, early, MADE_BY)
+    champion = ModelRef(problem="visits", version=1, run_id="x", bundle=bundle)
+    whole = experiment.judge(problem, data, bundle, champion)
+    assert whole.champion == whole.challenger
+
+    kept = tuple(name for name in problem.features.numeric if name != "amount")
+    features = problem.features.model_copy(update={"numeric": kept})
+    fewer = problem.model_copy(update={"features": features})
+    poorer = experiment.fit_bundle(fewer, data, MADE_BY)
+    verdict = experiment.judge(fewer, data, poorer, champion)
+    assert verdict.champion == whole.champion
+    assert verdict.upper is not None and verdict.upper < 0
+
+    frame = learnable().drop(columns="amount")
+    lacking = lake.write_version("visits", frame, ["visit"], "2024-01-20")
+    refused = experiment.judge(fewer, lacking, poorer, champion)
+    assert not refused.promoted and refused.gain is None
+    assert f"the champion needs amount, which data version {lacking.version}" in refused.reason
+
+
 def test_a_champion_fitted_on_the_hold_out_ends_it_before_anything_is_measured(
     small: "Small", data: DataRef
 ) -> None:
@@ -79,3 +105,17 @@ def test_a_champion_fitted_on_the_hold_out_ends_it_before_anything_is_measured(
     verdict = experiment.judge(problem, late, bundle, champion)
     assert "the champion was fitted on rows until 2024-01-13" in verdict.reason
     assert verdict.processing is None
+
+
+@pytest.mark.parametrize("is_in_time_order", [True, False])
+def test_the_reference_holds_the_rows_of_the_span_whatever_the_order_of_keys(
+    small: "Small", is_in_time_order: bool
+) -> None:
+    rows = learnable()
+    if not is_in_time_order:
+        rows["visit"] = rows["visit"].to_numpy()[::-1]
+    data = lake.write_version("visits", rows, ["visit"], "2024-01-20")
+    small.replace("configs/visits.yaml", "start: 2024-01-01", "start: 2024-01-06")
+    kept = bundles.read_reference(experiment.fit_bundle(small.problem, data, MADE_BY))
+    in_span = rows[rows["at"] >= pd.Timestamp("2024-01-06", tz="UTC")]
+    assert sorted(kept["amount"]) == sorted(in_span["amount"])

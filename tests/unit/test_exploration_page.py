@@ -2,51 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from retrue.exploration import explore
 from retrue.exploration_page import page, write_page
 from retrue.lake import write_version
 from retrue.refs import DataRef
 from tests.unit.exploration_tables import HOSTILE, problem, table
+from tests.unit.html_outline import Outline
+from tests.unit.screens import opened
 
 REF = DataRef(
     problem="things", path=Path("x"), version=1, sha256="f" * 64, n_rows=1, until="2025-01-01"
 )
-VOID = {"meta", "link", "input"}
-
-
-class Outline(HTMLParser):
-    """Start tags with their attributes; a tag that is not closed is an error."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
 
 
 @pytest.fixture(scope="module")
@@ -131,18 +105,6 @@ def test_the_page_of_a_version_is_written_under_its_number(
     assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = shutil.which("chromium")
-    if executable is None:
-        pytest.skip("no Chromium; on Debian: apt-get install chromium")
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=executable, args=sandbox)
-        yield chromium
-        chromium.close()
-
-
 @pytest.mark.browser
 def test_a_reader_sorts_and_filters_the_columns_and_nothing_is_fetched(
     browser: Browser, text: str, tmp_path: Path
@@ -152,11 +114,7 @@ def test_a_reader_sorts_and_filters_the_columns_and_nothing_is_fetched(
     asked: list[str] = []
     said: list[str] = []
     for width in (1400, 390):
-        shown = browser.new_page(viewport={"width": width, "height": 900})
-        shown.on("request", lambda sent: asked.append(sent.url))
-        shown.on("console", lambda message: said.append(message.text))
-        shown.on("pageerror", lambda error: said.append(str(error)))
-        shown.goto(path.as_uri())
+        shown = opened(browser, path, width, asked, said)
         rows = shown.locator("#columns-table tbody tr:visible")
         assert rows.count() == len(table().columns)
         shown.locator("#filter").fill("온도")

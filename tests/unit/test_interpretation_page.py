@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 
 from retrue.config import Problem
 from retrue.interpretation.asked_rows import AskedRow
@@ -20,7 +18,8 @@ from retrue.interpretation.seen_values import rows_as_json
 from retrue.interpretation.study import Study, study
 from retrue.interpretation_page import page, write_page
 from tests.unit.explained import as_model, define, fitted, rows
-from tests.unit.test_exploration_page import Outline
+from tests.unit.html_outline import Outline
+from tests.unit.screens import opened
 
 TASKS = ["binary", "multiclass", "regression"]
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -123,28 +122,19 @@ def test_a_row_that_was_given_has_a_page_of_its_own_and_its_figures_add_up() -> 
 
 
 @pytest.mark.browser
-def test_a_reader_sees_it_on_a_wide_and_a_narrow_screen_and_nothing_is_fetched() -> None:
-    executable = shutil.which("chromium")
-    if executable is None:
-        pytest.skip("no Chromium; on Debian: apt-get install chromium")
+def test_a_reader_sees_it_on_a_wide_and_a_narrow_screen_and_nothing_is_fetched(
+    browser: Browser,
+) -> None:
     problem = define()
     path = write_page(problem, studied(problem, asked=given(rows(1, seed=5))), "row-1")
     asked: list[str] = []
     said: list[str] = []
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=executable, args=sandbox)
-        for width in (1400, 390):
-            shown = chromium.new_page(viewport={"width": width, "height": 900})
-            shown.on("request", lambda sent: asked.append(sent.url))
-            shown.on("console", lambda message: said.append(message.text))
-            shown.on("pageerror", lambda error: said.append(str(error)))
-            shown.goto(path.as_uri())
-            assert shown.evaluate("document.documentElement.scrollWidth") <= width
-            shown.get_by_text("All 7 values of the row").first.click()
-            assert shown.locator(".row dl").first.is_visible()
-            shown.get_by_role("link", name="Single rows").click()
-            shown.close()
-        chromium.close()
+    for width in (1400, 390):
+        shown = opened(browser, path, width, asked, said)
+        assert shown.evaluate("document.documentElement.scrollWidth") <= width
+        shown.get_by_text("All 7 values of the row").first.click()
+        assert shown.locator(".row dl").first.is_visible()
+        shown.get_by_role("link", name="Single rows").click()
+        shown.close()
     assert asked == [path.as_uri()] * 2
     assert said == []

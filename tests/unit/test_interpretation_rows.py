@@ -192,7 +192,7 @@ def test_a_prediction_is_explained_as_it_was_answered() -> None:
     row = rows_as_json(rows(1, seed=2), model.names)[0] | {"gappy": None, "kind": "never seen"}
     score = float(model.scores(np.array(encode([row], model.features))[None, :])[0, 0])
     frame = pd.DataFrame([record("abc", row, score)])
-    assert list(frame.columns) == PREDICTIONS.names
+    assert [*frame.columns, "log"] == PREDICTIONS.names
     append_predictions("things", "a.sqlite", 1, frame)
     asked = predicted_row("things", "abc")
     assert (asked.values, asked.model_version, asked.score) == (row, 4, score)
@@ -215,7 +215,7 @@ def test_a_given_row_is_read_as_the_server_reads_it(tmp_path: Path) -> None:
     for text in ('{"a": 1, "b": null}', str(file)):
         assert given_row(text).values == {"a": 1, "b": None}
     for text, why in (
-        ('{"a": NaN}', "malformed JSON"),
+        ('{"a": NaN}', "NaN, which JSON lacks"),
         ('{"a": 1, "a": 2}', "given twice"),
         ('{"a": 1}, {"a": 2}', "2 rows"),
         ("nowhere.json", "nowhere.json"),

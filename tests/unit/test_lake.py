@@ -190,7 +190,6 @@ def dying(commit):
         os.kill(os.getpid(), signal.SIGKILL)
     return die
 delta._commit = dying(delta._commit)
-delta.write_deltalake = dying(delta.write_deltalake)
 {act}
 """
 

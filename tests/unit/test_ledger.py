@@ -17,35 +17,11 @@ import pytest
 from retrue import ledger
 from retrue.errors import LedgerError
 from retrue.ledger import Ledger, holders
+from tests.unit.clocks import Clock
 
 Verdict = Literal["drift", "no drift", "cannot tell"]
 SPAWN = multiprocessing.get_context("spawn")
 ELSEWHERE = ledger.Holder("another-host", 42, "boot:1")
-
-
-class Clock:
-    """A clock that stands still until told."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2013, 4, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.time
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'state' / 'ledger.db'}"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def book(url: str, clock: Clock) -> Ledger:
-    return ledger.connect(url, clock, lease_s=60)
 
 
 def decide(
@@ -261,8 +237,8 @@ def kill(process: multiprocessing.process.BaseProcess) -> None:
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
 
 
-def test_of_many_processes_on_a_new_ledger_exactly_one_wins(url: str) -> None:
-    started = [start(claim_in_process, url, key) for key in "aabb"]
+def test_of_many_processes_on_a_new_ledger_exactly_one_wins(ledger_url: str) -> None:
+    started = [start(claim_in_process, ledger_url, key) for key in "aabb"]
     for _, gate in started:
         gate.send("go")
     outcomes = [gate.recv()[0] for _, gate in started if gate.poll(60)]
@@ -273,9 +249,11 @@ def test_of_many_processes_on_a_new_ledger_exactly_one_wins(url: str) -> None:
         assert process.exitcode == 0
 
 
-def test_of_many_threads_exactly_one_wins(url: str) -> None:
+def test_of_many_threads_exactly_one_wins(ledger_url: str) -> None:
     def one(n: int) -> str:
-        return ledger.claim_retraining(ledger.connect(url), "flights", f"key {n % 3}").outcome
+        return ledger.claim_retraining(
+            ledger.connect(ledger_url), "flights", f"key {n % 3}"
+        ).outcome
 
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(one, range(24)))
@@ -283,17 +261,19 @@ def test_of_many_threads_exactly_one_wins(url: str) -> None:
     assert outcomes.count("busy") == 23
 
 
-def test_of_many_threads_one_records_the_check(url: str) -> None:
+def test_of_many_threads_one_records_the_check(ledger_url: str) -> None:
     def one(n: int) -> tuple[int, str]:
-        check = decide(ledger.connect(url), verdict="drift" if n % 2 else "no drift")
+        check = decide(ledger.connect(ledger_url), verdict="drift" if n % 2 else "no drift")
         return check.id, check.verdict
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(one, range(24)))) == 1
 
 
-def test_a_killed_retraining_is_resumed_at_once_with_a_higher_token(book: Ledger, url: str) -> None:
-    process, gate = start(claim_in_process, url, "a")
+def test_a_killed_retraining_is_resumed_at_once_with_a_higher_token(
+    book: Ledger, ledger_url: str
+) -> None:
+    process, gate = start(claim_in_process, ledger_url, "a")
     gate.send("go")
     assert gate.poll(60)
     outcome, first_id, first_token = gate.recv()
@@ -308,8 +288,10 @@ def test_a_killed_retraining_is_resumed_at_once_with_a_higher_token(book: Ledger
     process.join(60)
 
 
-def test_a_killed_deployment_is_closed_and_its_token_is_stale(book: Ledger, url: str) -> None:
-    process, gate = start(deploy_in_process, url, "1")
+def test_a_killed_deployment_is_closed_and_its_token_is_stale(
+    book: Ledger, ledger_url: str
+) -> None:
+    process, gate = start(deploy_in_process, ledger_url, "1")
     gate.send("go")
     assert gate.poll(60)
     _, first_id, first_token = gate.recv()
@@ -325,8 +307,10 @@ def test_a_killed_deployment_is_closed_and_its_token_is_stale(book: Ledger, url:
     process.join(60)
 
 
-def test_a_writer_killed_in_its_transaction_leaves_nothing_behind(book: Ledger, url: str) -> None:
-    process, gate = start(die_while_writing, url, "a")
+def test_a_writer_killed_in_its_transaction_leaves_nothing_behind(
+    book: Ledger, ledger_url: str
+) -> None:
+    process, gate = start(die_while_writing, ledger_url, "a")
     gate.send("go")
     assert gate.poll(60) and gate.recv() == "written"
     kill(process)
@@ -411,3 +395,17 @@ def test_a_process_that_never_was_is_dead_and_this_one_lives() -> None:
     assert not holders.is_dead(me)
     assert holders.is_dead(replace(me, pid=2**22 + 1))
     assert not holders.is_dead(ELSEWHERE), "only its silence can tell"
+
+
+def test_a_rollback_takes_a_running_deployment_over_and_its_token_is_stale(book: Ledger) -> None:
+    running = ledger.start_deployment(book, "flights", 2, "b" * 64)
+    assert ledger.deployment_turn(book, "flights") == (running.token, True)
+    back = ledger.start_deployment(book, "flights", 1, "a" * 64, take_over=True)
+    assert back.token == running.token + 1
+    with pytest.raises(LedgerError, match="fencing token"):
+        ledger.check_token(book, "deployment", running.id, running.token)
+    with pytest.raises(LedgerError, match="fencing token"):
+        ledger.finish_deployment(book, running.id, running.token, "serving")
+    ledger.finish_deployment(book, back.id, back.token, "serving")
+    assert [one.status for one in ledger.history(book, "flights")] == ["failed", "serving"]
+    assert ledger.deployment_turn(book, "flights") == (back.token, False)

@@ -5,12 +5,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
-from retrue import lineage, registry, run_files, tracking
+from retrue import ledger, lineage, registry, run_files, tracking
 from retrue.config import Problem
 from retrue.errors import DataError, TrainingError
 from retrue.home import home
@@ -118,23 +119,19 @@ def test_a_run_that_was_cut_off_is_told_without_a_version(shop: Shop) -> None:
     assert found.data.tables  # from the runs that were logged whole
 
 
-def test_the_search_that_chose_the_parameters_is_found(shop: Shop) -> None:
+def test_the_search_that_a_training_took_its_recipe_from_is_found(shop: Shop) -> None:
     client, run = tracking.client(), registry.run(shop.second.run_id)
     assert lineage.of_model("visits", shop.second.version).search is None
-    made = []
-    for rounds in (10, 99):
-        tags = {"retrue.search": "s", "retrue.data_sha256": shop.later.sha256}
-        search = client.create_run(run.experiment_id, tags=tags).info.run_id
-        recipe: dict[str, object] = {"params": {}, "num_boost_round": rounds}
-        client.log_param(search, "recipe", json.dumps(recipe))
-        client.log_metric(search, "trials", 12)
-        made.append(search)
-    found = lineage.of_model("visits", shop.second.version).search
+    tags = {"retrue.search": "s", "retrue.data_sha256": shop.later.sha256}
+    search = client.create_run(run.experiment_id, tags=tags).info.run_id
+    client.log_metric(search, "trials", 12)
+    training = shop.workshop.problem.training.model_copy(update={"seed": 9})
+    found_so = shop.workshop.problem.model_copy(update={"training": training})
+    model = shop.workshop.train(shop.later, found_so, shop.first, search)
+    found = lineage.of_model("visits", model.version).search
     assert found is not None
-    assert (found.run_id, found.n_trials) == (made[0], 12)
-    assert lineage.of_model("visits", shop.first.version).search is None
-    descent = lineage.of_data("visits", shop.later.version)
-    assert [one.version for one in descent.models] == [shop.second.version]
+    assert (found.run_id, found.n_trials) == (search, 12)
+    assert lineage.of_model("visits", shop.second.version).search is None
 
 
 def test_a_data_version_without_models_is_told_by_the_lake(shop: Shop) -> None:
@@ -160,18 +157,13 @@ def test_a_lake_made_anew_is_not_taken_for_the_old_one(
         moved.rename(shop.later.path)
 
 
-def test_an_approval_is_read_from_the_registry(shop: Shop) -> None:
-    tags = {
-        "approval": "approved",
-        "approved_by": "Ada",
-        "approved_at": "2024",
-        "approval_reason": "ok",
-    }
-    for name, value in tags.items():
-        tracking.client().set_model_version_tag(
-            "visits", str(shop.twin.version), f"retrue.{name}", value
-        )
-    found = lineage.of_model("visits", shop.twin.version).approval
+def test_an_approval_is_read_from_the_ledger_and_not_from_its_mirror(shop: Shop) -> None:
+    version, sha256 = shop.twin.version, shop.twin.bundle.sha256
+    tracking.mark_approval("visits", version, {"retrue.approval": "rejected"})
+    assert lineage.of_model("visits", version).approval is None
+    said: dict[str, Any] = {"by": "Ada", "reason": "ok", "via": "command line"}
+    ledger.record_decision(ledger.connect(), "visits", version, sha256, decision="approved", **said)
+    found = lineage.of_model("visits", version).approval
     assert found is not None
     assert (found.status, found.by, found.reason) == ("approved", "Ada", "ok")
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from typer.testing import CliRunner
 
 from flows.cli import app
@@ -20,7 +18,7 @@ from retrue.model_card import Facts, changes, limits
 from retrue.model_card.facts import Effect, gather
 from retrue.refs import ModelRef
 from tests.unit.conftest import make_project
-from tests.unit.test_exploration_page import Outline
+from tests.unit.html_outline import Outline
 from tests.unit.trained import Workshop, explain, with_all
 
 HOSTILE = "<script>alert(1)</script>"
@@ -240,18 +238,6 @@ def test_the_command_tells_where_the_card_is(cards: Cards, monkeypatch: pytest.M
     assert told["model_version"] == 1
     assert told["card"].endswith("card-v1.html")
     assert "calibration" in told["not_measured"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = shutil.which("chromium")
-    if executable is None:
-        pytest.skip("no Chromium; on Debian: apt-get install chromium")
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=executable, args=sandbox)
-        yield chromium
-        chromium.close()
 
 
 @pytest.mark.browser

@@ -37,6 +37,13 @@ def test_a_server_of_the_bundle_is_measured_and_leaves_nothing(bundle: BundleRef
     assert list(run_dir().iterdir()) == []
 
 
+def test_a_probe_that_is_told_to_end_does_so_in_order(bundle: BundleRef) -> None:
+    with performance.probing(bundle, 30) as probe:
+        probe.measure(Gate())
+        probe.process.terminate()
+        assert probe.process.wait(30) == 0
+
+
 def test_limits_that_are_missed_are_told_with_both_figures(bundle: BundleRef) -> None:
     rules = Gate(max_p99_ms=1e-6, min_rows_per_s=1e12, max_memory_mb=0.5)
     with performance.probing(bundle, 30) as probe:
@@ -83,3 +90,11 @@ def test_a_probe_ends_with_the_process_that_started_it_even_when_that_is_killed(
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline, "the probe outlived its parent"
         time.sleep(0.05)
+    (left,) = run_dir().iterdir()
+    with performance.probing(bundle, 30) as other:
+        assert not left.exists()
+        (mine,) = run_dir().iterdir()
+        with performance.probing(bundle, 30):
+            assert mine.exists(), "a probe beside it is no leftover"
+    assert other.process.poll() is not None
+    assert list(run_dir().iterdir()) == []

@@ -15,7 +15,8 @@ from retrue.config import Features, Processing
 from retrue.encoding_frame import categorical_columns, encode_frame, matrix_columns
 from retrue.errors import ConfigError, DataError
 from retrue.processing import fit_features
-from retrue.serving.encoding import Feature, encode, n_columns
+from retrue.serving.encoding import encode, n_columns
+from retrue.serving.features import Feature
 
 EVERY = Features(numeric=("x",), categorical=("c",), dates=("when",), text=("note",))
 ALL_DONE = Processing(

@@ -1,4 +1,7 @@
-"""Promotion on a year of real flights: July's retraining is let in, November's is not."""
+"""Promotion on a year of real flights: July's retraining is let in, November's is not.
+
+And where the champion's recipe is not let in: whether a search of another one follows.
+"""
 
 import importlib.util
 from datetime import date
@@ -8,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from retrue import splits, training
+from retrue import retraining, splits, training
 from retrue.config import Problem, Slice
 from retrue.decision_costs import decision_threshold
 from retrue.evidence import comparison
@@ -43,6 +46,13 @@ def champion(problem: Problem, flights: pd.DataFrame) -> Fitted:
     return training.fit(splits.split(flights, problem, date(2013, 4, 1)), problem)
 
 
+@pytest.fixture(scope="module")
+def verdicts(problem: Problem, flights: pd.DataFrame, champion: Fitted) -> dict[str, Verdict]:
+    """Of retrainings at the end of a month, by the champion's recipe."""
+    ends = {"April": date(2013, 5, 1), "July": date(2013, 8, 1), "November": date(2013, 12, 1)}
+    return {name: judged(problem, flights, champion, until) for name, until in ends.items()}
+
+
 def judged(problem: Problem, flights: pd.DataFrame, champion: Fitted, until: date) -> Verdict:
     parts = splits.split(flights, problem, until)
     challenger = training.fit(parts, problem)
@@ -54,12 +64,11 @@ def judged(problem: Problem, flights: pd.DataFrame, champion: Fitted, until: dat
     return comparison.weigh(problem, parts, scores, decision_threshold(problem))
 
 
-def test_julys_retraining_is_promoted(
-    problem: Problem, flights: pd.DataFrame, champion: Fitted
-) -> None:
-    verdict = judged(problem, flights, champion, date(2013, 8, 1))
+def test_julys_retraining_is_promoted(verdicts: dict[str, Verdict]) -> None:
+    verdict = verdicts["July"]
     assert verdict.promoted, verdict.reason
-    assert verdict.lower is not None and verdict.lower > 0.01
+    figures = verdict.gain, verdict.lower, verdict.upper
+    assert figures == pytest.approx((0.0511, 0.0218, 0.0820), abs=0.005)
     gained = verdict.metrics["auc"].value - verdict.champion_metrics["auc"].value
     assert gained == pytest.approx(0.076, abs=0.01)
     assert verdict.metrics["cost"].value < verdict.champion_metrics["cost"].value
@@ -68,10 +77,19 @@ def test_julys_retraining_is_promoted(
     assert verdict.calibration is not None and verdict.calibration.holds
 
 
-def test_novembers_retraining_is_refused(
-    problem: Problem, flights: pd.DataFrame, champion: Fitted
-) -> None:
-    verdict = judged(problem, flights, champion, date(2013, 12, 1))
+def test_novembers_retraining_is_refused(verdicts: dict[str, Verdict]) -> None:
+    verdict = verdicts["November"]
     assert not verdict.promoted
-    assert verdict.lower is not None and verdict.lower < 0
+    figures = verdict.gain, verdict.lower, verdict.upper
+    assert figures == pytest.approx((0.0098, -0.0049, 0.0232), abs=0.005)
     assert "not above 0" in verdict.reason
+
+
+def test_a_search_follows_where_newer_rows_helped_and_not_enough(
+    problem: Problem, verdicts: dict[str, Verdict]
+) -> None:
+    gains = {name: one.gain for name, one in verdicts.items()}
+    searched = {
+        name for name, one in verdicts.items() if retraining.is_worth_a_search(problem, one)
+    }
+    assert searched == {"November"}, gains

@@ -51,6 +51,14 @@ def test_a_lead_within_its_noise_goes_to_the_simpler_one() -> None:
     assert "the simplest (70 leaves) of 2 trials" in chosen.reason
 
 
+def test_where_nothing_drifts_the_best_is_taken_however_large() -> None:
+    simple = _trial(0, 7, [[0.50, 0.52, 0.48, 0.50], [0.50, 0.47, 0.53, 0.50]])
+    lucky = _trial(1, 63, [[0.52, 0.49, 0.51, 0.46], [0.47, 0.51, 0.49, 0.52]])
+    chosen = choose([simple, lucky], "log_loss", is_drifting=False)
+    assert chosen is not None
+    assert (chosen.number, chosen.n_alike) == (1, 2)
+
+
 def test_a_lead_on_every_day_is_taken_even_by_the_larger_one() -> None:
     simple = _trial(0, 7, [[0.50, 0.62, 0.38, 0.50], [0.51, 0.47, 0.63, 0.50]])
     better = _trial(1, 63, [[0.48, 0.60, 0.36, 0.48], [0.49, 0.45, 0.61, 0.48]])
@@ -64,6 +72,14 @@ def test_a_lead_in_one_season_alone_is_not_beyond_the_noise_of_folds() -> None:
     chosen = choose([simple, seasonal], "log_loss")
     assert chosen is not None
     assert (chosen.best, chosen.number) == (1, 0)
+
+
+def test_of_auc_the_highest_is_the_best() -> None:
+    high = _trial(0, 63, [[0.3] * 4]).model_copy(update={"value": 0.8})
+    low = _trial(1, 7, [[0.5] * 4]).model_copy(update={"value": 0.7})
+    chosen = choose([low, high], "auc")
+    assert chosen is not None
+    assert (chosen.best, chosen.number, chosen.n_alike) == (0, 0, 1)
 
 
 def test_a_pruned_trial_is_never_taken() -> None:
@@ -89,9 +105,10 @@ def test_a_day_that_two_folds_score_is_one_observation() -> None:
     assert np.isclose(once.standard_error, twice.standard_error)
 
 
-def _score(losses: list[float], share: float) -> FoldScore:
+def _score(losses: list[float], share: float, rounds: list[int] | None = None) -> FoldScore:
     curve = np.array(losses, np.float64)
     return FoldScore(
+        rounds=np.array(rounds or range(1, len(losses) + 1)),
         curve=curve,
         block_sums=curve[:, None] * 10,
         block_rows=np.array([10.0]),
@@ -109,3 +126,23 @@ def test_a_fold_of_half_the_rows_is_scored_after_half_the_rounds() -> None:
     assert n_rounds == 4
     assert [fold.loss for fold in folds] == [0.2, 0.3]
     assert [fold.block_losses for fold in folds] == [(0.2,), (0.3,)]
+
+
+def test_between_two_looks_a_loss_lies_on_their_line() -> None:
+    seldom = _score([0.9, 0.5, 0.3, 0.5], 0.5, rounds=[1, 4, 8, 12])
+    often = _score([0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0, 1.1], 1.0)
+    n_rounds, folds = fold_results([seldom, often])
+    assert n_rounds == 7  # of the fold of half the rows, after 3.5
+    after = 0.9 + (0.5 - 0.9) * (3.5 - 1) / (4 - 1)
+    assert np.allclose([fold.loss for fold in folds], [after, 0.1])
+    assert np.allclose([fold.block_losses for fold in folds], [[after], [0.1]])
+    assert [fold.best_round for fold in folds] == [8, 7]
+
+
+def test_before_the_first_look_and_after_the_last_theirs_are_taken() -> None:
+    early = _score([0.2, 0.4], 0.25, rounds=[1, 4])
+    _, folds = fold_results([early])
+    assert (folds[0].loss, folds[0].block_losses) == (0.2, (0.2,))
+    late = _score([0.4, 0.2], 1.0, rounds=[1, 4])
+    n_rounds, folds = fold_results([late])
+    assert (n_rounds, folds[0].loss, folds[0].block_losses) == (4, 0.2, (0.2,))

@@ -33,7 +33,10 @@ def test_trials_are_spread_over_the_workers(small: Small, scheduler: str) -> Non
     data = stored()
     begun = run.begin(problem, data)
     told: list[str] = []
-    lanes = [Thread(target=run.lane, args=(problem, data, begun, told.append)) for _ in range(2)]
+    lanes = [
+        Thread(target=run.lane, args=(problem, data, begun, lambda trial, line: told.append(line)))
+        for _ in range(2)
+    ]
     for one in lanes:
         one.start()
     for one in lanes:

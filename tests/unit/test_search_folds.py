@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from retrue import splits
 from retrue.config import Canvas, Cost, Data, Features, Label, Problem, Search, Source, Training
 from retrue.errors import TrainingError
-from retrue.search.folds import Fold, folds, recipe_share
+from retrue.search.folds import MIN_ROWS, Fold, folds, recipe_share
 from retrue.search.recipe import recipe_of
 from tests.unit.search_problem import untimed, with_search
 from tests.unit.synthetic import learnable
@@ -85,7 +85,8 @@ def test_windows_move_on_to_the_newest_row_and_the_past_only_grows(
         made = folds(frame, _problem(n_folds, lag_days, holdout_days))
     except TrainingError:
         return
-    assert made[-1].valid[-1] == len(frame) - 1
+    # A newest window of too few rows is left out.
+    assert len(frame) - 1 - made[-1].valid[-1] < MIN_ROWS
     starts = [int(fold.valid[0]) for fold in made]
     assert starts == sorted(starts)
     for fold in made[:-1]:

@@ -9,13 +9,15 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from retrue import experiment, lake
 from retrue.bundles import read_manifest
-from retrue.search import page, run
+from retrue.search import evaluate, page, run
+from retrue.search.evaluate import Evaluator
 from retrue.search.found import Found, path_of
-from retrue.search.recipe import apply, of_manifest
+from retrue.search.recipe import apply, of_manifest, recipe_of
 from retrue.search.study import study_ref
 from tests.unit.search_problem import drifting, searched, stored, untimed, with_search
 
@@ -68,7 +70,7 @@ from tests.unit.search_problem import with_search
 problem = with_search(load_problem("visits", Path(sys.argv[1])), max_trials=11)
 data = lake.latest_version("visits")
 begun = run.begin(problem, data)
-run.lane(problem, data, begun, lambda line: print(line, flush=True))
+run.lane(problem, data, begun, lambda trial, line: print(line, flush=True))
 """
 
 
@@ -114,6 +116,51 @@ def test_a_hopeless_trial_is_stopped_before_its_last_fold(small: Small) -> None:
     assert all(one.folds[0].loss > best * 0.8 for one in pruned)
 
 
+def test_a_fit_ends_where_even_its_steepest_hope_misses_the_bar(small: Small) -> None:
+    problem, data = with_search(small.problem), stored()
+    of = run.load(problem, data)
+    slow = recipe_of(problem).model_copy(
+        update={"params": {"learning_rate": 0.02}, "num_boost_round": 1000}
+    )
+    whole = Evaluator(of, 1).score(slow, 0)
+    cut = Evaluator(of, 1).score(slow, 0, bar=0.0)
+    reached = Evaluator(of, 1).score(slow, 0, bar=float(whole.curve.min()) if whole else 0.0)
+    assert whole is not None and cut is not None and reached is not None
+    assert (whole.is_behind, cut.is_behind, reached.is_behind) == (False, True, False)
+    assert len(cut.curve) < len(whole.curve) == len(reached.curve)
+
+
+def test_a_look_after_some_rounds_sees_what_one_after_each_would(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = with_search(small.problem)
+    of = run.load(problem, stored())
+    recipe = recipe_of(problem).model_copy(
+        update={"params": {"learning_rate": 0.05}, "num_boost_round": 1000}
+    )
+    some = Evaluator(of, 1).score(recipe, 0)
+    monkeypatch.setattr(evaluate, "LOOKS_A_PATIENCE", 40)
+    each = Evaluator(of, 1).score(recipe, 0)
+    assert some is not None and each is not None
+    assert each.rounds.tolist() == list(range(1, len(each.rounds) + 1))
+    assert some.rounds.tolist() == [1, *range(10, int(some.rounds[-1]) + 1, 10)]
+    both = some.rounds[some.rounds <= each.rounds[-1]]
+    assert np.array_equal(some.curve[: len(both)], each.curve[both - 1])
+    assert np.array_equal(some.block_sums[: len(both)], each.block_sums[both - 1])
+    # It turned where the other one did, a look later at most.
+    assert abs(int(some.rounds[-1]) - int(each.rounds[-1])) <= 10
+    assert some.curve.min() - each.curve.min() < 0.001
+
+
+def test_the_last_round_is_looked_at_whatever_its_number(small: Small) -> None:
+    problem = with_search(small.problem)
+    short = recipe_of(problem).model_copy(
+        update={"params": {"learning_rate": 0.02}, "num_boost_round": 33}
+    )
+    score = Evaluator(run.load(problem, stored()), 1).score(short, 0)
+    assert score is not None and score.rounds.tolist() == [1, 25, 33]
+
+
 def test_a_budget_that_reaches_for_nothing_gives_the_configured_recipe(small: Small) -> None:
     problem = with_search(small.problem, budget_s=0.01)
     found = searched(problem, stored())
@@ -124,9 +171,10 @@ def test_a_budget_that_reaches_for_nothing_gives_the_configured_recipe(small: Sm
 
 def test_where_the_world_turned_recent_rows_are_made_to_count(small: Small) -> None:
     data = lake.write_version("visits", drifting(), ["visit"], "2024-01-20")
-    guess = 3  # the first that forgets, and else is the first guess
-    found = searched(with_search(small.problem, max_trials=guess + 1), data)
-    steady, forgetful = found.trials[1], found.trials[guess]
+    found = searched(with_search(small.problem, max_trials=6), data)
+    forgetful = next(one for one in found.trials if one.origin == "variation")
+    same = {k: v for k, v in forgetful.choices.items() if k != "half_life_days"}
+    steady = next(one for one in found.trials if same.items() <= one.choices.items())
     assert steady.recipe.half_life_days == 0 < forgetful.recipe.half_life_days
     assert forgetful.folds[0].loss < steady.folds[0].loss
 

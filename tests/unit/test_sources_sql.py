@@ -1,15 +1,7 @@
 """Rows of a query: the types of a CSV, and never a word of the credentials."""
 
-import os
-import pwd
-import shutil
-import socket
 import sqlite3
-import subprocess
-import tempfile
 import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -18,9 +10,7 @@ import pytest
 from retrue.config import Source
 from retrue.errors import DataError
 from retrue.sources.acquisition import deliveries, read_source
-
-BINARIES = max(Path("/usr/lib/postgresql").glob("*/bin"))  # Debian's; any version will do
-PASSWORD = "hush-4711"
+from tests.unit.postgres import PASSWORD, Postgres
 
 
 def rows(url: str, query: str, root: Path, **keys: object) -> pd.DataFrame:
@@ -113,55 +103,6 @@ def test_more_than_the_limit_is_refused(sqlite: Path) -> None:
 
     with pytest.raises(DataError, match="at most 1 MB"):
         rows("sqlite:///shop.db", f"{numbers} SELECT x FROM n", sqlite, max_mb=1)
-
-
-@dataclass(frozen=True)
-class Postgres:
-    url: str
-    psql: tuple[str, ...]
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    """A server of its own, as a user of its own: it refuses to be root."""
-    account = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
-    folder = Path(tempfile.mkdtemp(prefix="retrue-pg-", dir="/tmp"))
-    (folder / "password").write_text(PASSWORD)
-    if os.geteuid() == 0:
-        for path in (folder, folder / "password"):
-            os.chown(path, account.pw_uid, account.pw_gid)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    as_user = (
-        {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-        if os.geteuid() == 0
-        else {}
-    )
-
-    def run(*command: str) -> None:
-        subprocess.run(
-            command, check=True, capture_output=True, cwd=folder, env={"LC_ALL": "C"}, **as_user
-        )  # type: ignore[call-overload]
-
-    data, binaries = str(folder / "data"), BINARIES
-    run(
-        *(str(binaries / "initdb"), "-D", data, "-U", "retrue", "-A", "scram-sha-256"),
-        *("--pwfile", str(folder / "password"), "-E", "UTF8", "--no-sync"),
-    )
-    options = f"-p {port} -h 127.0.0.1 -k {folder} -F"
-    run(
-        *(str(binaries / "pg_ctl"), "-D", data, "-o", options),
-        *("-l", str(folder / "log"), "-w", "start"),
-    )
-    try:
-        yield Postgres(
-            f"postgresql+psycopg://retrue:{PASSWORD}@127.0.0.1:{port}/postgres",
-            (str(binaries / "psql"), "-h", str(folder), "-p", str(port), "-U", "retrue"),
-        )
-    finally:
-        run(str(binaries / "pg_ctl"), "-D", data, "-m", "immediate", "-w", "stop")
-        shutil.rmtree(folder)
 
 
 def test_a_query_of_postgresql_gives_the_types_of_a_csv(

@@ -3,6 +3,8 @@
 from datetime import date
 from typing import TYPE_CHECKING
 
+import lightgbm as lgb
+import numpy as np
 import pytest
 
 from retrue import splits, training
@@ -50,3 +52,19 @@ def test_the_same_seed_gives_the_same_model_to_the_byte(
     parts: splits.Split, problem: Problem
 ) -> None:
     assert training.fit(parts, problem).model_text == training.fit(parts, problem).model_text
+
+
+@pytest.mark.parametrize(("params", "is_same"), [({}, True), ({"subsample_for_bin": 1_000}, False)])
+def test_bins_are_made_from_all_rows_unless_the_config_says_of_how_many(
+    problem: Problem, params: dict[str, int], is_same: bool
+) -> None:
+    x = np.random.default_rng(0).normal(size=(250_000, 1))  # LightGBM itself would draw 200,000
+
+    def tree(seed: int) -> str:
+        section = problem.training.model_copy(update={"seed": seed, "params": params})
+        told = training.parameters(problem.model_copy(update={"training": section}), 0)
+        rows = lgb.Dataset(x, (x[:, 0] > 0.123).astype(float))
+        text: str = lgb.train(told, rows, 1).model_to_string()
+        return text.partition("parameters:")[0]
+
+    assert (tree(1) == tree(2)) is is_same

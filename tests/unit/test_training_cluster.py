@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +18,7 @@ import pytest
 from retrue import bundles, splits, training, training_cluster
 from retrue import dask_cluster as way
 from retrue.dask_cluster import connect
-from retrue.errors import ConfigError, StackError
+from retrue.errors import ConfigError, StackError, TrainingError
 from retrue.processes import free_port
 from retrue.refs import DataRef
 from retrue.serving.booster import self_check
@@ -75,6 +78,38 @@ def test_two_workers_fit_one_model_near_the_local_one_and_the_server_takes_it(
     made_by = {"code_commit": "c0ffee", "lock_sha256": "1" * 64, "trained_before": "2024-01-15"}
     ref = bundles.write_bundle(there, data, fitted, learnable(), made_by)
     self_check(read_bundle(ref.path, ref.sha256))
+
+
+def test_the_same_rows_on_two_workers_give_the_same_text_again(
+    small: Small, scheduler: str
+) -> None:
+    problem = changed(small.problem, cluster=scheduler)
+    parts = parts_of(problem)
+    # Without an order of the workers each fit draws one of two: five alike would be 1 in 16.
+    assert len({training.fit(parts, problem).model_text for _ in range(5)}) == 1
+
+
+def test_a_worker_that_dies_meanwhile_ends_the_fit_with_an_error(
+    small: Small, tmp_path: Path
+) -> None:
+    with dask_cluster(tmp_path, n_workers=2) as address, connect(address, "here") as client:
+        problem = changed(small.problem, cluster=address)
+        parts = parts_of(problem)
+        workers = client.run(os.getpid)
+        training.fit(parts, problem)  # all have imported what they need
+        with ThreadPoolExecutor() as pool:
+            fit = pool.submit(training.fit, parts, changed(problem, num_boost_round=100_000))
+            began = time.monotonic()
+            while not all(
+                any("_train_part" in str(key) for key in keys)
+                for keys in client.processing().values()
+            ):
+                assert time.monotonic() - began < 60 and not fit.done()
+                time.sleep(0.1)
+            time.sleep(1)  # into its rounds
+            os.kill(max(workers.values()), signal.SIGKILL)
+            with pytest.raises(TrainingError, match="found (1 of 2 workers lost|Socket )"):
+                fit.result(timeout=60)
 
 
 def test_a_parameter_by_its_alias_means_there_what_it_means_here(

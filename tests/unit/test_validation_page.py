@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +11,7 @@ from retrue import quarantine, validation_page
 from retrue.preparation import Prepared, prepare
 from retrue.validation import Failure, Rule, Validation, ValidationError
 from retrue.validation_summary import outcomes
+from tests.unit.html_outline import Outline
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,28 +24,8 @@ WARNED = Failure("expect_more", None, "info", "", "few")
 STOPPED = Failure("expect_less", "x", "critical", "max_value 2", "1 of 3: <b>9</b>", (1,))
 
 
-class Tags(HTMLParser):
-    """What a browser would make of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-        if tag not in ("meta", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
 def tags(path: "Path") -> list[tuple[str, dict[str, str | None]]]:
-    parser = Tags()
-    parser.feed(path.read_text())
-    assert parser.open == []
-    return parser.found
+    return Outline(path.read_text()).tags
 
 
 def text(path: "Path") -> str:

@@ -41,12 +41,17 @@ class Workshop:
         )
 
     def train(
-        self, data: DataRef, problem: Problem | None = None, champion: ModelRef | None = None
+        self,
+        data: DataRef,
+        problem: Problem | None = None,
+        champion: ModelRef | None = None,
+        search_run: str | None = None,
     ) -> ModelRef:
         problem = problem or self.problem
         bundle = self.fit(data, problem)
         verdict = experiment.judge(problem, data, bundle, champion)
-        return experiment.register(problem, data, bundle, verdict, "flow-run-1", self.small.root)
+        root = self.small.root
+        return experiment.register(problem, data, bundle, verdict, "flow-run-1", root, search_run)
 
     def fit(self, data: DataRef, problem: Problem | None = None) -> BundleRef:
         self.small.write("uv.lock", LOCK)

@@ -88,7 +88,7 @@ def weigh(problem: Problem, parts: splits.Split, scores: Scores, threshold: floa
 
 def _twins(problem: Problem, parts: splits.Split) -> list[NDArray[np.float64]]:
     """Scores of further models of the recipe; none where the seed changes nothing."""
-    if not seeds.is_stochastic(problem.training.params):
+    if not seeds.is_stochastic(problem.training.params, len(parts.train)):
         return []
     found = []
     for step in range(1, problem.gate.seeds + 1):

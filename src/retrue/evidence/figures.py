@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrue import metrics
+from retrue.decision_costs import error_cost
 from retrue.evidence.resampling import aucs, interval, means, ratio
 
 if TYPE_CHECKING:
@@ -65,16 +66,12 @@ def _two_classes(
     positive, n = draws.sums(y), draws.n_rows
     false_alarm, miss = alarm - hit, positive - hit
     rejected = n - positive - false_alarm
-    canvas = problem.canvas
-    cost = (
-        false_alarm * canvas.cost_false_positive.amount + miss * canvas.cost_false_negative.amount
-    )
     return {
         "log_loss": means(metrics.row_log_loss(y, score), draws),
         "auc": aucs(y, score, draws),
         "average_precision": _average_precisions(y, score, draws),
         "brier": means((score - y) ** 2, draws),
-        "cost": ratio(cost, n),
+        "cost": ratio(error_cost(problem, false_alarm, miss), n),
         "accuracy": ratio(hit + rejected, n),
         "balanced_accuracy": (ratio(hit, positive) + ratio(rejected, n - positive)) / 2,
         "precision": _or_zero(hit, alarm),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from retrue.config import Gate
-    from retrue.serving.encoding import Scalar
+    from retrue.serving.features import Scalar
 
 BATCH_ROWS = 1024
 _N_SINGLE, _N_BATCHES = 100, 2
@@ -114,7 +114,9 @@ def probing(bundle: BundleRef, timeout_s: float) -> Iterator[Probe]:
     """Start a server of a bundle, to be asked with `measure`; nothing is left of it afterwards."""
     run_dir().mkdir(parents=True, exist_ok=True)
     # On the disk that the service's own log will be on: its syncs are part of each answer.
-    folder = Path(tempfile.mkdtemp(prefix="probe-", dir=run_dir()))
+    _remove_leftovers()
+    pid, created = processes.this_process()
+    folder = Path(tempfile.mkdtemp(prefix=f"probe-{pid}-{created}-", dir=run_dir()))
     try:
         probe = Probe(bundle, folder, timeout_s)
         try:
@@ -123,6 +125,14 @@ def probing(bundle: BundleRef, timeout_s: float) -> Iterator[Probe]:
             probe.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_leftovers() -> None:
+    """Folders of probes whose process was killed."""
+    for folder in run_dir().glob("probe-*-*-*"):
+        _, pid, created, _ = folder.name.split("-")
+        if not processes.is_running(int(pid), float(created)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _rounds(

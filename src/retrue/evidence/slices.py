@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrue.evidence.resampling import wide_bounds
-from retrue.serving.encoding import category_text
+from retrue.serving.features import category_text
 from retrue.verdicts import SliceGain
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from retrue.exploration.bins import Bins, binned, crossed, quantile_bins
 from retrue.exploration.spans import Spans
 from retrue.exploration.vectors import Floats, Ints, Vector, vector
 from retrue.labelling import label_expression
-from retrue.serving.encoding import category_text
+from retrue.serving.features import category_text
 
 Task = Literal["binary", "multiclass", "regression"]
 MAX_CLASSES = 8

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from retrue import bundles, lake, prediction_table, splits
+from retrue import bundles, lake, prediction_logs, splits
 from retrue.errors import DataError
-from retrue.home import lake_dir, serving_dir
+from retrue.home import lake_dir
 from retrue.refs import DataRef
-from retrue.serving import predictions
 from retrue.serving.parsing import parse_rows
 
 if TYPE_CHECKING:
@@ -91,20 +90,9 @@ def predicted_row(problem: str, prediction_id: str) -> AskedRow:
     DataError
         No prediction has this id.
     """
-    found = prediction_table.find_prediction(problem, prediction_id)
-    logs = sorted((serving_dir(problem) / "predictions").glob("*.sqlite"))
-    for log in logs if found is None else ():
-        record = predictions.find(log, prediction_id)
-        if record is not None:
-            found = dict(zip(predictions.COLUMNS, record, strict=True))
-            break
+    found = prediction_logs.find(problem, prediction_id)
     if found is None:
-        raise DataError(
-            "the id of a prediction that was logged",
-            f"{prediction_id[:60]!r}",
-            f"predictions of {problem}",
-            "copy it from the answer's prediction_ids",
-        )
+        raise prediction_logs.unknown(prediction_id, f"predictions of {problem}")
     return AskedRow(
         f"prediction-{prediction_id}",
         f"Prediction {prediction_id}",

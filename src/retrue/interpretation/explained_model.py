@@ -13,7 +13,7 @@ from retrue import bundles, calibrators
 from retrue.encoding_frame import encode_frame
 from retrue.errors import TrainingError
 from retrue.serving.calibration import Calibrator
-from retrue.serving.encoding import Feature, width
+from retrue.serving.features import Feature, width
 
 if TYPE_CHECKING:
     import pandas as pd

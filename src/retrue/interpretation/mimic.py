@@ -12,7 +12,7 @@ from retrue.interpretation.seen_values import shown
 from retrue.serving.dates import DATE_PARTS
 
 if TYPE_CHECKING:
-    from retrue.serving.encoding import Feature
+    from retrue.serving.features import Feature
 
 MAX_LEAVES = 12
 """As many rules as fit on a screen."""

@@ -12,7 +12,7 @@ import pandas as pd
 from retrue.encoding_frame import encode_frame
 from retrue.frame_columns import column
 from retrue.interpretation.explained_model import ExplainedModel, Floats, Ints
-from retrue.serving.encoding import Feature, category_text
+from retrue.serving.features import Feature, category_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

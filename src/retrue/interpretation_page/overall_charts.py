@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from retrue.interpretation.curves import Curve
     from retrue.interpretation.explained_model import ExplainedModel, Floats
-    from retrue.serving.encoding import Feature
+    from retrue.serving.features import Feature
 
 LOW, HIGH = (33, 102, 172), (178, 24, 43)
 VIOLET, PALE = "#7b5ea7", "#9fb3c8"

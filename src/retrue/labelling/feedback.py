@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from retrue.home import serving_dir
+from retrue import prediction_logs
 from retrue.labelling import labels
 from retrue.labelling.label_entries import Entry
 from retrue.labelling.label_keys import canonical
 from retrue.prediction_table import logged_keys
-from retrue.serving import predictions
+from retrue.serving import log_reading
+from retrue.serving.log_file import LogError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -25,17 +27,25 @@ class Waiting:
     """What one log holds above its watermark: rows in the order of FEEDBACK_COLUMNS."""
 
     log: str
+    source: str
     after: int
     rows: list[tuple[Any, ...]]
 
 
-def waiting(problem: str) -> list[Waiting]:
-    """Late labels that are in no table yet, one entry a log that has any."""
+def waiting(problem: str, damaged: list[LogError]) -> list[Waiting]:
+    """Late labels that are in no table yet, one entry a log that has any.
+
+    What is wrong with logs that cannot be read is added to `damaged`.
+    """
     found = []
-    for log in sorted((serving_dir(problem) / "predictions").glob("*.sqlite")):
-        after = labels.watermark(problem, _source(log.name))
-        if rows := predictions.read_feedback_after(log, after):
-            found.append(Waiting(log.name, after, rows))
+    for log in prediction_logs.files(problem):
+        try:
+            source = source_id(log)
+            after = labels.watermark(problem, source)
+            if rows := log_reading.read_feedback_after(log, after):
+                found.append(Waiting(log.name, source, after, rows))
+        except LogError as error:
+            damaged.append(error)
     return found
 
 
@@ -57,7 +67,7 @@ def take(problem: str, deliveries: Sequence[Waiting], now: datetime) -> int:
             _entries(problem, delivery.rows),
             f"feedback {delivery.log}",
             now,
-            batch_id=_source(delivery.log),
+            batch_id=delivery.source,
             upto=delivery.rows[-1][0],
             after=delivery.after,
         )
@@ -66,7 +76,7 @@ def take(problem: str, deliveries: Sequence[Waiting], now: datetime) -> int:
 
 
 def _entries(problem: str, rows: Sequence[tuple[Any, ...]]) -> list[Entry]:
-    notes = [dict(zip(predictions.FEEDBACK_COLUMNS, row, strict=True)) for row in rows]
+    notes = [dict(zip(log_reading.FEEDBACK_COLUMNS, row, strict=True)) for row in rows]
     ids = {note["prediction_id"] for note in notes} - {None}
     keys = logged_keys(problem, ids) if ids else {}
     return [_entry(note, keys) for note in notes]
@@ -86,5 +96,6 @@ def _entry(note: Mapping[str, Any], keys: Mapping[str, str | None]) -> Entry:
     )
 
 
-def _source(log: str) -> str:
-    return f"feedback:{log}"
+def source_id(log: Path) -> str:
+    """Name the late labels of a log for the watermark of the table of labels."""
+    return f"feedback:{log_reading.source_id(log)}"

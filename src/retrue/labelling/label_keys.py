@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -96,6 +97,8 @@ def is_time(text: str) -> bool:
     return _TIME.fullmatch(text) is not None
 
 
+# Served rows repeat their times and names: reading a time takes longer than the rest of a key.
+@lru_cache(maxsize=65_536)
 def _text(text: str) -> Key | None:
     if _WHOLE.fullmatch(text) and text != "-0":
         return key_value(int(text)) if len(text) <= _DIGITS else text

@@ -22,7 +22,7 @@ from retrue.home import lake_dir
 from retrue.labelling.label_entries import Entry, insist_on_key, read_entries, utc
 from retrue.labelling.label_expression import LATE_LABEL
 from retrue.labelling.label_keys import key_text, key_texts
-from retrue.serving.encoding import category_text
+from retrue.serving.features import category_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,7 +16,7 @@ from retrue.labelling.label_files import import_csv, label_of, read_csv
 from retrue.labelling.label_keys import canonical
 from retrue.labelling.review_queue import classes
 from retrue.prediction_table import logged_keys
-from retrue.serving.encoding import category_text
+from retrue.serving.features import category_text
 
 if TYPE_CHECKING:
     from datetime import datetime

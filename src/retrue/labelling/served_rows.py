@@ -16,7 +16,7 @@ from retrue.home import bundles_dir
 from retrue.labelling.label_keys import canonical, is_time
 from retrue.prediction_table import read_predictions
 from retrue.serving.bundle import Signature, read_bundle
-from retrue.serving.encoding import category_text
+from retrue.serving.features import category_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ def served(problem_name: str) -> Served:
         first = first.drop_duplicates("key")
     first = first.sort_values(["event_time", "key", "row"], kind="stable").reset_index(drop=True)
     newest = rows["bundle_sha256"].iloc[int(rows["received_at_us"].argmax())]
-    frame = _table(first, signature(problem_name, newest))
+    frame = table(first, signature(problem_name, newest))
     return Served(frame, len(keyed) - len(first), len(rows) - len(keyed))
 
 
@@ -85,7 +85,8 @@ def signature(problem_name: str, bundle_sha256: str) -> Signature:
     return found
 
 
-def _table(rows: pd.DataFrame, made_for: Signature) -> pd.DataFrame:
+def table(rows: pd.DataFrame, made_for: Signature) -> pd.DataFrame:
+    """Predictions (columns `key`, `row`, `event_time`) as typed columns; see `served`."""
     keys = _decoded(rows["key"].fillna("{}"))
     sent = _decoded(rows["row"])
     kinds = {feature["name"]: feature["kind"] for feature in made_for.features}

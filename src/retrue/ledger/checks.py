@@ -8,8 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from retrue.errors import LedgerError
-from retrue.ledger.retrainings import FINISHED
+from retrue.ledger.backoff import FINISHED, Backoff, Standing, answered_by_newer, standing_of
 from retrue.ledger.store import DRIFT_CHECKS, RETRAININGS, Ledger
+
+_ANY_ATTEMPTS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def record_check(
     LedgerError
         When a time of day has no zone, or text is no ISO time.
     """
-    start, end = _moment(window_start), _moment(window_end)
+    start, end = moment(window_start), moment(window_end)
     key = {
         "problem": problem,
         "model_version": model_version,
@@ -85,7 +87,8 @@ def record_check(
 def open_decisions(ledger: Ledger, problem: str, max_attempts: int = 3) -> list[Check]:
     """Drift decisions whose retraining did not come to an answer: their events are due again.
 
-    Oldest first. A retraining that failed `max_attempts` times waits for a human instead.
+    Oldest first. A retraining that failed `max_attempts` times waits for a human instead, and the
+    answer to a later window of the same model version is the answer to the earlier ones.
     """
     done = sa.or_(
         RETRAININGS.c.status.in_(FINISHED),
@@ -103,8 +106,45 @@ def open_decisions(ledger: Ledger, problem: str, max_attempts: int = 3) -> list[
             DRIFT_CHECKS.c.problem == problem,
             DRIFT_CHECKS.c.verdict == "drift",
             ~sa.exists(finished),
+            ~sa.exists(answered_by_newer(DRIFT_CHECKS.c)),
         ),
     )
+
+
+def undone(ledger: Ledger, problem: str, backoff: Backoff) -> list[tuple[Check, Standing]]:
+    """Drift decisions without an answer, newest window first, each with how it stands."""
+    open_ = open_decisions(ledger, problem, _ANY_ATTEMPTS)
+    newest_first = sorted(open_, key=lambda check: (check.window_end, check.id), reverse=True)
+    with ledger.transaction() as connection:
+        return [
+            (check, standing_of(connection, ledger, problem, check.trigger_key, backoff))
+            for check in newest_first
+        ]
+
+
+def to_announce(found: list[tuple[Check, Standing]]) -> list[Check]:
+    """Of what `undone` gives, the newest window that is due of each model version.
+
+    It has most to train on, and its answer is the answer to the others.
+    """
+    due = [check for check, stands in found if stands.state == "due"]
+    newest: dict[int, Check] = {}
+    for check in due:
+        newest.setdefault(check.model_version, check)
+    return list(newest.values())
+
+
+def find_decision(ledger: Ledger, problem: str, trigger_key: str) -> Check | None:
+    """The drift decision of this key; None when the ledger has none."""
+    found = _select(
+        ledger,
+        sa.and_(
+            DRIFT_CHECKS.c.problem == problem,
+            DRIFT_CHECKS.c.trigger_key == trigger_key,
+            DRIFT_CHECKS.c.verdict == "drift",
+        ),
+    )
+    return found[0] if found else None
 
 
 def checks(ledger: Ledger, problem: str) -> list[Check]:
@@ -112,7 +152,8 @@ def checks(ledger: Ledger, problem: str) -> list[Check]:
     return _select(ledger, DRIFT_CHECKS.c.problem == problem)
 
 
-def _moment(when: date | str) -> str:
+def moment(when: date | str) -> str:
+    """One spelling of a moment: ISO 8601 text in UTC; see `record_check`."""
     try:
         if isinstance(when, str):
             when = date.fromisoformat(when) if len(when) == 10 else datetime.fromisoformat(when)

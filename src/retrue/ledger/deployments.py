@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from retrue.errors import LedgerError
 from retrue.ledger.holders import Holder, this_process
-from retrue.ledger.leases import ensure_lease, is_held, locked_lease, release, take
+from retrue.ledger.leases import ensure_held, ensure_lease, is_held, locked_lease, release, take
+from retrue.ledger.retrainings import Retraining
 from retrue.ledger.store import DEPLOYMENTS, Ledger
 
 
@@ -34,21 +35,28 @@ def start_deployment(
     model_version: int,
     bundle_sha256: str,
     holder: Holder | None = None,
+    take_over: bool = False,
+    for_retraining: Retraining | None = None,
 ) -> Deployment:
     """Open a deployment and return it with its fencing token.
 
     One whose holder died is closed as failed; what serves is not touched before
-    `finish_deployment`. The holder (default: this process) must live until then.
+    `finish_deployment`. The holder (default: this process) must live until then. With `take_over`
+    (a rollback) one that runs is closed as well: its token is stale from now on. With
+    `for_retraining` that retraining must still hold its claim, in the same transaction: one that
+    was silent for too long, and was done again by another, brings nothing in any more.
 
     Raises
     ------
     LedgerError
-        When another deployment of the problem runs.
+        When another deployment of the problem runs, or the retraining lost its claim.
     """
     ensure_lease(ledger, problem, "deployment")
     with ledger.transaction() as connection:
+        if for_retraining is not None:
+            ensure_held(connection, "retraining", for_retraining.id, for_retraining.token)
         lease = locked_lease(connection, problem, "deployment")
-        if is_held(ledger, lease):
+        if is_held(ledger, lease) and not take_over:
             raise LedgerError(
                 "no other deployment running",
                 f"deployment {lease.row_id} held by pid {lease.pid} on {lease.host}",
@@ -119,6 +127,14 @@ def finish_deployment(
             )
         )
         return _one(connection, DEPLOYMENTS.c.id == deployment_id)
+
+
+def deployment_turn(ledger: Ledger, problem: str) -> tuple[int, bool]:
+    """The newest fencing token, and whether a deployment that may be alive holds it."""
+    ensure_lease(ledger, problem, "deployment")
+    with ledger.transaction() as connection:
+        lease = locked_lease(connection, problem, "deployment")
+        return int(lease.token), is_held(ledger, lease)
 
 
 def should_serve(ledger: Ledger, problem: str) -> Deployment | None:

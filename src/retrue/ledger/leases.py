@@ -81,6 +81,19 @@ def release(connection: sa.Connection, work: Work, row_id: int, token: int) -> N
         raise _stale(connection, work, row_id, token)
 
 
+def ensure_held(connection: sa.Connection, work: Work, row_id: int, token: int) -> None:
+    """Make sure within a transaction that a claim holds, until the transaction ends.
+
+    Raises
+    ------
+    LedgerError
+        When someone else took over, or the work is finished.
+    """
+    query = sa.select(LEASES.c.token).where(*_held_with(work, row_id, token)).with_for_update()
+    if connection.execute(query).first() is None:
+        raise _stale(connection, work, row_id, token)
+
+
 def check_token(ledger: Ledger, work: Work, row_id: int, token: int) -> None:
     """Make sure the claim still holds; call right before an effect outside the ledger.
 

@@ -5,12 +5,11 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from retrue.errors import LedgerError
+from retrue.ledger.backoff import FINISHED, Backoff, Standing, standing_of
 from retrue.ledger.holders import Holder, this_process
 from retrue.ledger.leases import ensure_lease, is_held, locked_lease, release, take
 from retrue.ledger.store import RETRAININGS, Ledger
-
-FINISHED = ("promoted", "refused", "rejected")
-"""The gate's answer, or a person's after it; a trigger that has one is not served again."""
 
 DIED = '{"error": "the process that ran it died"}'
 
@@ -35,21 +34,37 @@ class Claim:
     """The answer to a claim.
 
     `claimed`: `retraining` is yours, with its token. `finished`: `retraining` is the one that
-    served this trigger before. `busy`: `retraining` is the one that runs now.
+    served this trigger, or a later window of the same model version, before. `busy`: `retraining`
+    is the one that runs now. `waits`, `exhausted`: nothing is yours, `retraining` is the one that
+    failed or was refused before, and `standing` says until when.
     """
 
-    outcome: Literal["claimed", "finished", "busy"]
+    outcome: Literal["claimed", "finished", "busy", "waits", "exhausted"]
     retraining: Retraining
+    standing: Standing | None = None
+
+    @property
+    def mine(self) -> Retraining:
+        """The claimed retraining."""
+        if self.outcome != "claimed":
+            raise LedgerError(
+                "a claim", self.outcome, "a retraining", "look at the outcome before the work"
+            )
+        return self.retraining
 
 
 def claim_retraining(
-    ledger: Ledger, problem: str, trigger_key: str, holder: Holder | None = None
+    ledger: Ledger,
+    problem: str,
+    trigger_key: str,
+    holder: Holder | None = None,
+    backoff: Backoff | None = None,
 ) -> Claim:
     """Ask for the problem's one retraining; of many that ask at once exactly one gets it.
 
     A holder that died loses its claim (at once on this host, after the lease elsewhere), its
     token goes stale, and its trigger's next claim resumes the same row. A failed retraining may be
-    claimed again.
+    claimed again: at once by a person, by a machine when `backoff` lets it.
 
     Parameters
     ----------
@@ -61,6 +76,8 @@ def claim_retraining(
         What asks: a check's `trigger_key`, or the flow run id of a manual run.
     holder : Holder, optional
         Default: this process. It must live as long as the retraining.
+    backoff : Backoff, optional
+        Without it nothing is waited for.
     """
     ensure_lease(ledger, problem, "retraining")
     mine = sa.and_(RETRAININGS.c.problem == problem, RETRAININGS.c.trigger_key == trigger_key)
@@ -71,6 +88,11 @@ def claim_retraining(
             return Claim("finished", _retraining(row))
         if is_held(ledger, lease):
             return Claim("busy", _by_id(connection, lease.row_id))
+        if backoff is not None:
+            found = standing_of(connection, ledger, problem, trigger_key, backoff)
+            if found.state != "due":
+                outcome = "finished" if found.state == "answered" else found.state
+                return Claim(outcome, _by_id(connection, found.retraining_id), found)
         # Only a dead holder's row can still say "running" here; its own trigger may claim it again.
         orphan = sa.and_(RETRAININGS.c.problem == problem, RETRAININGS.c.status == "running")
         connection.execute(
@@ -119,6 +141,14 @@ def finish_retraining(
         return _by_id(connection, retraining_id)
 
 
+def running_retraining(ledger: Ledger, problem: str) -> Retraining | None:
+    """The retraining whose holder may be alive; None when there is none."""
+    ensure_lease(ledger, problem, "retraining")
+    with ledger.transaction() as connection:
+        lease = locked_lease(connection, problem, "retraining")
+        return _by_id(connection, lease.row_id) if is_held(ledger, lease) else None
+
+
 def retrainings(ledger: Ledger, problem: str) -> list[Retraining]:
     """All retrainings of a problem, oldest first."""
     query = sa.select(RETRAININGS).where(RETRAININGS.c.problem == problem)
@@ -127,7 +157,7 @@ def retrainings(ledger: Ledger, problem: str) -> list[Retraining]:
         return [_retraining(row) for row in rows]
 
 
-def _by_id(connection: sa.Connection, retraining_id: int) -> Retraining:
+def _by_id(connection: sa.Connection, retraining_id: int | None) -> Retraining:
     query = sa.select(RETRAININGS).where(RETRAININGS.c.id == retraining_id)
     return _retraining(connection.execute(query).one())
 

@@ -33,6 +33,24 @@ DRIFT_CHECKS = sa.Table(
     sa.UniqueConstraint("problem", "model_version", "window_start", "window_end"),
 )
 
+PERFORMANCE = sa.Table(
+    "performance",
+    TABLES,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("problem", sa.String(64), nullable=False),
+    sa.Column("model_version", sa.Integer, nullable=False),
+    sa.Column("window_start", sa.String(40), nullable=False),
+    sa.Column("window_end", sa.String(40), nullable=False),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("n_rows", sa.Integer, nullable=False),
+    sa.Column("n_labelled", sa.Integer, nullable=False),
+    sa.Column("is_right", sa.Boolean),
+    sa.Column("report_json", sa.Text, nullable=False),
+    sa.Column("flow_run_id", sa.String(64)),
+    sa.Column("checked_at", sa.String(40), nullable=False),
+    sa.UniqueConstraint("problem", "model_version", "window_start", "window_end"),
+)
+
 RETRAININGS = sa.Table(
     "retrainings",
     TABLES,
@@ -84,6 +102,23 @@ APPROVALS = sa.Table(
     sa.Column("decided_via", sa.String(16)),
     sa.Column("reason", sa.Text),
     sa.UniqueConstraint("problem", "model_version", "bundle_sha256"),
+)
+
+ALERTS = sa.Table(
+    "alerts",
+    TABLES,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("problem", sa.String(64), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("subject_key", sa.String(200), nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("raised_at", sa.String(40), nullable=False),
+    sa.Column("delivered_json", sa.Text, nullable=False),
+    sa.Column("taken_until", sa.Double, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("error", sa.Text),
+    sa.UniqueConstraint("problem", "kind", "subject_key"),
 )
 
 LEASES = sa.Table(

@@ -25,12 +25,15 @@ class Choice(BaseModel):
     reason: str
 
 
-def choose(trials: Sequence[TrialRecord], metric: str) -> Choice | None:
+def choose(
+    trials: Sequence[TrialRecord], metric: str, *, is_drifting: bool = True
+) -> Choice | None:
     """Take the least complex of the trials within one standard error of the best.
 
     The one-standard-error rule (Breiman et al. 1984, section 3.4.3) on paired differences: the best
     of many trials owes part of its lead to luck on these folds, and under drift a larger model
-    loses more. Complexity is the number of leaves of the whole model.
+    loses more. Complexity is the number of leaves of the whole model. Where rows have no time
+    (`is_drifting` is false), the folds are like the rows to come, and the best trial is taken.
 
     Returns
     -------
@@ -47,7 +50,9 @@ def choose(trials: Sequence[TrialRecord], metric: str) -> Choice | None:
         gap = difference(one.folds, best.folds)
         if one is best or gap.mean <= gap.standard_error:
             alike.append(one)
-    taken = min(alike, key=lambda one: (one.recipe.n_leaves, one.number))
+    taken = best
+    if is_drifting:
+        taken = min(alike, key=lambda one: (one.recipe.n_leaves, one.number))
     return Choice(
         number=taken.number,
         best=best.number,
@@ -59,7 +64,7 @@ def choose(trials: Sequence[TrialRecord], metric: str) -> Choice | None:
 def _reason(taken: TrialRecord, best: TrialRecord, n_alike: int, metric: str) -> str:
     said = f"trial {taken.number} ({taken.recipe.algorithm}): {metric} {taken.value:.4f}"
     if taken is best:
-        return f"{said}, the best; nothing simpler is within one standard error"
+        return f"{said}, the best of {n_alike} within one standard error"
     gap = difference(taken.folds, best.folds)
     return (
         f"{said}, the simplest ({taken.recipe.n_leaves:,} leaves) of {n_alike} trials within one"

@@ -27,11 +27,13 @@ class RemoteEvaluator:
         self._client = dask_cluster.connect(problem.search.cluster, "search.cluster")
         self._told = problem.model_dump_json(), data.model_dump_json()
 
-    def score(self, recipe: Recipe, k: int, deadline: float = np.inf) -> FoldScore | None:
+    def score(
+        self, recipe: Recipe, k: int, deadline: float = np.inf, bar: float = np.inf
+    ) -> FoldScore | None:
         """As `Evaluator.score`; None also when no worker has answered by `deadline`."""
         from distributed import TimeoutError as TooLate
 
-        told = (*self._told, recipe.model_dump_json(), k, deadline)
+        told = (*self._told, recipe.model_dump_json(), k, deadline, bar)
         future = self._client.submit(score_here, *told, pure=False)
         left = None if np.isinf(deadline) else max(deadline - time.time(), 0) + 5
         try:
@@ -50,12 +52,14 @@ class RemoteEvaluator:
         self._client.close()  # type: ignore[no-untyped-call]
 
 
-def score_here(problem: str, data: str, recipe: str, k: int, deadline: float) -> FoldScore | None:
+def score_here(
+    problem: str, data: str, recipe: str, k: int, deadline: float, bar: float
+) -> FoldScore | None:
     """On a worker: score a fold with what this thread has kept of the same data version."""
     from retrue.search.recipe import Recipe
 
     evaluator = _evaluator(problem, data)
-    return evaluator.score(Recipe.model_validate_json(recipe), k, deadline)
+    return evaluator.score(Recipe.model_validate_json(recipe), k, deadline, bar)
 
 
 def _evaluator(problem: str, data: str) -> Evaluator:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from retrue import metrics, splits, training
 from retrue.encoding_frame import categorical_columns, encode_frame, fit_features, matrix_columns
+from retrue.search.binned import Binned
 from retrue.search.folds import Fold, folds, recipe_share
 from retrue.search.recipe import Recipe, apply
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from retrue.config import Problem
-    from retrue.serving.encoding import Feature
+    from retrue.serving.features import Feature
     from retrue.splits import Split
 
     Encoded = tuple[list[Feature], NDArray[np.float64], NDArray[np.float64]]
@@ -28,6 +30,9 @@ MAX_BLOCKS = 60
 """Blocks of rows a fold, or a little more; they say what a difference of two recipes is worth."""
 PATIENCE = 2.0
 """A fold stops when so much rounds x learning rate brought no gain: 40 rounds at 0.05."""
+LOOKS_A_PATIENCE = 4
+"""Looks at the scored rows within a fold's patience. LightGBM's package hands all their scores out
+at each, which at every round took a fifth of a search; near its turn a curve is flat."""
 _OF_THE_DATASET = ("max_bin", "min_data_in_bin")
 
 
@@ -77,16 +82,20 @@ def material(parts: Split, problem: Problem) -> Material:
 class FoldScore:
     """What one fold says of a recipe."""
 
+    rounds: NDArray[np.intp] = field(repr=False)
+    """Rounds after which the scored rows were looked at, ascending, shape (n_looks,)."""
     curve: NDArray[np.float64] = field(repr=False)
-    """Mean loss of the scored rows after each round, shape (n_rounds,)."""
+    """Mean loss of the scored rows at each look, shape (n_looks,)."""
     block_sums: NDArray[np.float64] = field(repr=False)
-    """Sum of the losses of each block after each round, shape (n_rounds, n_blocks)."""
+    """Sum of the losses of each block at each look, shape (n_looks, n_blocks)."""
     block_rows: NDArray[np.float64] = field(repr=False)
     """Rows of each block, shape (n_blocks,)."""
     block_names: NDArray[np.intp] = field(repr=False)
     auc: float | None
-    """After the fold's own best round; of binary labels with both classes only."""
+    """At the fold's own best look; of binary labels with both classes only."""
     seconds: float
+    is_behind: bool = False
+    """It was stopped because even its steepest hope would not have reached the bar."""
     share: float = 1.0
     """Rows learned from, of those that the model will be, each weighing what its age leaves."""
 
@@ -101,13 +110,17 @@ class Evaluator:
         self.of = of
         self._num_threads = num_threads
         self._ages = splits.ages(of.train, of.problem)
-        self._kept: dict[tuple[int, str], tuple[lgb.Dataset, lgb.Dataset]] = {}
+        self._kept = Binned()
         self._encoded: dict[int, tuple[str, Encoded]] = {}
 
-    def score(self, recipe: Recipe, k: int, deadline: float = np.inf) -> FoldScore | None:
-        """Fit `recipe` on fold `k` and follow its loss, round by round.
+    def score(
+        self, recipe: Recipe, k: int, deadline: float = np.inf, bar: float = np.inf
+    ) -> FoldScore | None:
+        """Fit `recipe` on fold `k` and follow its loss, some rounds at a time.
 
-        Stops early when the loss turned. None when `deadline` (seconds since the epoch) passed.
+        Stops early when the loss turned, and when it would not come down to `bar` though it fell
+        to the last round as it did of late (losses fall ever more slowly). None when `deadline`
+        (seconds since the epoch) passed.
         """
         import lightgbm as lgb
 
@@ -128,27 +141,29 @@ class Evaluator:
             training.loss_name(problem),
             self.of.y[fold.valid],
             self.of.blocks[k],
-            _patience(recipe),
+            recipe,
             deadline,
+            bar,
         )
         lgb.train(
             params,
             train_set,
             recipe.num_boost_round,
             valid_sets=[valid_set],
-            feval=follow.losses,
-            callbacks=[follow.stop],
+            callbacks=[follow.follow],
             keep_training_booster=True,  # else it is written out and read again
         )
         if follow.is_late:
             return None
         return FoldScore(
+            rounds=np.array(follow.rounds),
             curve=np.array(follow.curve),
             block_sums=np.array(follow.sums),
             block_rows=np.bincount(self.of.blocks[k]).astype(np.float64),
             block_names=self.of.block_names[k],
             auc=_auc(problem, self.of.y[fold.valid], follow.best_scores),
             seconds=time.perf_counter() - began,
+            is_behind=follow.is_behind,
             share=recipe_share(recipe, self._ages, fold),
         )
 
@@ -159,8 +174,9 @@ class Evaluator:
 
         of_dataset = {name: params[name] for name in _OF_THE_DATASET if name in params}
         key = (k, f"{problem.processing!r} {problem.features!r} {of_dataset}")
-        if key in self._kept:
-            return self._kept[key]
+        kept = self._kept.get(key)
+        if kept is not None:
+            return kept
         fold = self.of.folds[k]
         features, x, x_valid = self._encode(problem, k)
         train_set = lgb.Dataset(
@@ -177,8 +193,9 @@ class Evaluator:
             params=params,
         )
         valid_set.set_reference(train_set)  # takes over which columns are categories
-        self._kept[key] = train_set.construct(), valid_set.construct()
-        return self._kept[key]
+        made = train_set.construct(), valid_set.construct()
+        self._kept.keep(key, made, int(params.get("max_bin", 255)))
+        return made
 
     def _encode(self, problem: Problem, k: int) -> Encoded:
         """Features and matrices of a fold; those of its last processing are kept."""
@@ -196,26 +213,46 @@ class Evaluator:
 
 
 class _Follow:
-    """Losses of each round, and when to stop."""
+    """Losses of the scored rows, looked at after each few rounds, and when to stop."""
 
     def __init__(
         self,
         loss: str,
         y: NDArray[np.float64],
         blocks: NDArray[np.intp],
-        patience: int,
+        recipe: Recipe,
         deadline: float,
+        bar: float,
     ) -> None:
         self._loss, self._y, self._blocks = loss, y, blocks
         self._n_blocks = int(blocks.max()) + 1
-        self._patience, self._deadline = patience, deadline
+        self._patience, self._n_rounds = _patience(recipe), recipe.num_boost_round
+        self._every = self._patience // LOOKS_A_PATIENCE
+        self._deadline, self._bar = deadline, bar
+        self.rounds: list[int] = []
         self.curve: list[float] = []
         self.sums: list[NDArray[np.float64]] = []
         self.best_scores: NDArray[np.float64] = np.empty(0)
         self._best, self._best_round = np.inf, 0
-        self.is_late = False
+        self.is_late = self.is_behind = False
 
-    def losses(self, scores: NDArray[np.float64], _: object) -> tuple[str, float, bool]:
+    def follow(self, env: Any) -> None:
+        """Called by LightGBM after each round; raises its EarlyStopException to stop it."""
+        from lightgbm.callback import EarlyStopException
+
+        n_rounds, has_turned = env.iteration + 1, False
+        self.is_late = time.time() > self._deadline
+        if n_rounds in (1, self._n_rounds) or n_rounds % self._every == 0:
+            self.rounds.append(n_rounds)
+            env.model.eval_valid(self._look)
+            self.is_behind = self._reach() > self._bar
+            has_turned = n_rounds - self._best_round >= self._patience
+        if self.is_late or self.is_behind or has_turned:
+            raise EarlyStopException(
+                self._best_round - 1, [("valid_0", self._loss, self._best, False)]
+            )
+
+    def _look(self, scores: NDArray[np.float64], _: object) -> tuple[str, float, bool]:
         rows = metrics.row_losses(self._loss, self._y, scores)
         sums: NDArray[np.float64] = np.bincount(
             self._blocks, weights=rows, minlength=self._n_blocks
@@ -224,18 +261,18 @@ class _Follow:
         self.curve.append(mean)
         self.sums.append(sums)
         if mean < self._best:
-            self._best, self._best_round = mean, len(self.curve)
+            self._best, self._best_round = mean, self.rounds[-1]
             self.best_scores = scores.copy()
         return self._loss, mean, False
 
-    def stop(self, env: Any) -> None:
-        from lightgbm.callback import EarlyStopException
-
-        self.is_late = time.time() > self._deadline
-        if self.is_late or env.iteration + 1 - self._best_round >= self._patience:
-            raise EarlyStopException(
-                self._best_round - 1, [("valid_0", self._loss, self._best, False)]
-            )
+    def _reach(self) -> float:
+        """Loss after the last round, if each brought as much as one did of late."""
+        n_rounds = self.rounds[-1]
+        if n_rounds <= self._patience:
+            return -np.inf
+        before = bisect_right(self.rounds, n_rounds - self._patience) - 1
+        gain = (self.curve[before] - self.curve[-1]) / (n_rounds - self.rounds[before])
+        return min(self._best, self.curve[-1]) - max(gain, 0.0) * (self._n_rounds - n_rounds)
 
 
 def _patience(recipe: Recipe) -> int:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from retrue import metrics, training
 from retrue.encoding_frame import encode_frame, fit_features
-from retrue.serving.encoding import width
+from retrue.serving.features import width
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,9 +8,11 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from retrue import bundles, lake, ledger, splits, tracking
+from retrue.search import progress
 from retrue.search.choice import choose
 from retrue.search.evaluate import Evaluator, Material, material
 from retrue.search.found import Found, read_found, write_found
+from retrue.search.guesses import first_guesses
 from retrue.search.lane import work
 from retrue.search.recipe import Recipe, of_manifest, recipe_of
 from retrue.search.rivals import rivals
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from retrue.config import Problem
     from retrue.refs import DataRef
     from retrue.search.lane import Tell
+    from retrue.search.trials import TrialRecord
 
 
 class Begun(StudyRef):
@@ -53,13 +56,13 @@ def begin(problem: Problem, data: DataRef) -> Begun:
         # At most a tenth of the budget goes to what cannot be served.
         study.keep_rivals(rivals(of, began + problem.search.budget_s / 10))
     guesses = [("configured", _to_the_turn(recipe_of(problem)))]
-    earlier = _serving_recipe(problem)
+    earlier = serving_recipe(problem)
     if earlier is not None:
         guesses.append(("champion", _to_the_turn(earlier)))
     study.begin(
         [
             *((origin, space.choices(recipe), recipe) for origin, recipe in guesses),
-            *(("guess", choices, None) for choices in space.first_guesses()),
+            *(("guess", choices, None) for choices in first_guesses(space)),
         ]
     )
     return Begun(
@@ -73,13 +76,18 @@ def lane(problem: Problem, data: DataRef, begun: Begun, tell: Tell) -> int:
         return 0
     of = load(problem, data)
     study = Study(StudyRef(problem=begun.problem, key=begun.key), problem, _space(of))
+
+    def told(trial: TrialRecord, line: str) -> None:
+        tell(trial, line)
+        progress.tell(trial, begun.deadline)
+
     if not problem.search.cluster:
         here = Evaluator(of, max(problem.training.num_threads // problem.search.n_workers, 1))
-        return work(study, here, len(of.folds), begun.deadline, tell)
+        return work(study, here, len(of.folds), begun.deadline, told)
     from retrue.search.cluster import RemoteEvaluator
 
     with RemoteEvaluator(problem, data) as there:
-        return work(study, there, len(of.folds), begun.deadline, tell)
+        return work(study, there, len(of.folds), begun.deadline, told)
 
 
 def finish(problem: Problem, data: DataRef, begun: Begun) -> Found:
@@ -91,7 +99,7 @@ def finish(problem: Problem, data: DataRef, begun: Begun) -> Found:
     of = load(problem, data)
     study = Study(ref, problem, _space(of))
     trials = study.records()
-    chosen = choose(trials, problem.gate.metric)
+    chosen = choose(trials, problem.gate.metric, is_drifting=problem.data.time is not None)
     recipe = recipe_of(problem)
     if chosen is not None:
         recipe = next(one.recipe for one in trials if one.number == chosen.number)
@@ -146,7 +154,8 @@ def fold_names(of: Material) -> tuple[str, ...]:
     return tuple(f"{one.min():%Y-%m-%d} to {one.max():%Y-%m-%d}" for one in times)
 
 
-def _serving_recipe(problem: Problem) -> Recipe | None:
+def serving_recipe(problem: Problem) -> Recipe | None:
+    """Recipe of the version that serves; None before the first, or when it fits no more."""
     deployment = ledger.should_serve(ledger.connect(), problem.name)
     if deployment is None:
         return None

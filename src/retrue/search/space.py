@@ -1,10 +1,4 @@
-"""Where the search looks: few choices, and the guesses it starts from.
-
-Most guesses lean to small models. Rows of a day or a customer resemble each other, so a leaf of
-20 rows is soon one day's weather: what keeps such leaves out (few leaves, many rows a leaf, few
-columns a tree, coarse bins, random cuts) is what carries over to days that no row was seen of. The
-ranges reach further: where rows are independent, what holds back costs fit.
-"""
+"""Where the search looks: few choices, in ranges that reach from much held back to hardly."""
 
 from __future__ import annotations
 
@@ -32,10 +26,10 @@ MAX_ROUNDS_OF = {"dart": 100, "rf": 100}
 MIN_ROWS_A_LEAF = 5
 NUMBERS: dict[str, tuple[float, float, bool]] = {
     "learning_rate": (0.02, 0.2, True),
-    "num_leaves": (4, 255, True),
+    "num_leaves": (4, 511, True),
     "feature_fraction": (0.2, 1.0, False),
     "bagging_fraction": (0.4, 1.0, False),
-    "lambda_l2": (1e-3, 100.0, True),
+    "lambda_l2": (1e-3, 1000.0, True),
     "cat_smooth": (1.0, 200.0, True),
 }
 BINS = (63, 255, 1023)
@@ -70,9 +64,9 @@ class Space:
         # Under log loss, weights that falsify the probabilities cannot win: not worth a trial.
         of_use = problem.label.task != "regression" and problem.gate.metric == "auc"
         half = problem.training.half_life_days
-        lives = [round(span_days / part, 1) for part in (1, 2, 4)] if span_days else []
+        lives = [round(span_days / part, 1) for part in (1, 2)] if span_days else []
         # As many distinct leaves of the largest size as leave the tree something to split.
-        self._most_rows = max(min(2000, len(train) // 50), MIN_ROWS_A_LEAF + 1)
+        self.most_rows = max(min(2000, len(train) // 50), MIN_ROWS_A_LEAF + 1)
         rare = problem.processing.rare_below
         self.options: dict[str, tuple[Choice, ...]] = {
             "algorithm": ALGORITHMS,
@@ -180,41 +174,9 @@ class Space:
                 found[name] = float(np.clip(moved, low, high))
         return found
 
-    def first_guesses(self) -> list[Choices]:
-        """A handful of well-tried recipes, the most promising first; the sampler goes on from them.
-
-        Starting from recipes that were good elsewhere beats starting at random when there is time
-        for a dozen trials (Feurer et al. 2015).
-        """
-        common: Choices = {
-            "learning_rate": 0.05, "num_leaves": 15, "feature_fraction": 0.5,
-            "bagging_fraction": 0.8, "lambda_l2": 5.0, "cat_smooth": 50.0, "max_bin": 63,
-            "min_data_in_leaf": max(self._most_rows // 4, MIN_ROWS_A_LEAF),
-        }  # fmt: skip
-        lives = self.options["half_life_days"]
-        guesses: list[Choices] = [
-            common,
-            {"num_leaves": 63, "min_data_in_leaf": 20, "max_bin": 255},
-            {"half_life_days": lives[-1]},
-            {
-                "num_leaves": 31,
-                "min_data_in_leaf": 20,
-                "max_bin": 255,
-                "feature_fraction": 1.0,
-                "bagging_fraction": 1.0,
-                "lambda_l2": NUMBERS["lambda_l2"][0],
-                "cat_smooth": 10.0,
-            },
-            {"algorithm": "extra_trees", "num_leaves": 31, "learning_rate": 0.1},
-            {"num_leaves": 6, "learning_rate": 0.1},
-            {"half_life_days": lives[min(1, len(lives) - 1)], "algorithm": "extra_trees"},
-        ]
-        whole = [self.choices(self.recipe(common | guess)) for guess in guesses]
-        return [one for i, one in enumerate(whole) if one not in whole[:i]]
-
     def _ranges(self, algorithm: str) -> dict[str, tuple[float, float, bool]]:
         found = dict(NUMBERS)
-        found["min_data_in_leaf"] = (MIN_ROWS_A_LEAF, self._most_rows, True)
+        found["min_data_in_leaf"] = (MIN_ROWS_A_LEAF, self.most_rows, True)
         if not self._categorical:
             del found["cat_smooth"]
         if algorithm == "rf":  # trees that do not learn from each other: large, of few rows each

@@ -17,10 +17,11 @@ import numpy as np
 from retrue.home import home
 from retrue.processes import is_running, this_process
 from retrue.refs import Ref
+from retrue.search.guesses import variations
 from retrue.search.recipe import Recipe
 from retrue.search.rivals import Rival
 from retrue.search.steering import best_of, pruner, sampler
-from retrue.search.trials import FoldResult, TrialRecord
+from retrue.search.trials import FoldResult, TrialRecord, upper_loss
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +91,7 @@ class Study:
             if _is_orphan(trial.user_attrs.get("owner")):
                 self._study.tell(trial.number, state=_states().FAIL)
                 if trial.params:
-                    kept = ("origin", "recipe_given")
+                    kept = ("origin", "variation", "recipe_given")
                     told = {k: v for k, v in trial.user_attrs.items() if k in kept}
                     self._study.enqueue_trial(trial.params, user_attrs=told)
         if "guessed" in self._study.user_attrs:
@@ -128,19 +129,42 @@ class Study:
         return trial, recipe, choices
 
     def _propose(self, n_done: int) -> None:
-        """Two of three trials are neighbours of the best; the sampler has the third.
+        """Variations of the best first; then two of three are its neighbours, the third sampled.
 
         A dozen trials tell a sampler little of a dozen choices, but where the best one is, and from
         there random steps go down fast (Wu et al. 2021, on which FLAML rests).
         """
-        complete = self._study.get_trials(deepcopy=False, states=(_states().COMPLETE,))
         waiting = self._study.get_trials(deepcopy=False, states=(_states().WAITING,))
-        if waiting or not complete or n_done % 3 == 0:
+        best = self._best()
+        if waiting or best is None:
             return
-        best = best_of(complete, is_maximised=self._problem.gate.metric == "auc")
+        begun = max((one.user_attrs.get("variation", 0) for one in self._counted()), default=0)
+        for i, varied in enumerate(variations(self._space, best.params), start=1):
+            if i > begun and varied != best.params:
+                attrs = {"origin": "variation", "variation": i}
+                self._study.enqueue_trial(varied, user_attrs=attrs)
+                return
+        if n_done % 3 == 0:
+            return
         rng = np.random.default_rng([self._problem.search.seed, n_done])
         near = self._space.neighbour(best.params, rng)
         self._study.enqueue_trial(near, user_attrs={"origin": "neighbour"})
+
+    def bar(self, k: int) -> float:
+        """Loss of fold `k` beyond which a trial has no hope: the best one's and its error.
+
+        The error is that of the best alone, larger than that of a difference to it.
+        """
+        best = self._best()
+        if best is None:
+            return float("inf")
+        return upper_loss(FoldResult.model_validate(best.user_attrs["folds"][k]))
+
+    def _best(self) -> Any:
+        """The best of the complete trials; None before the first."""
+        complete = self._study.get_trials(deepcopy=False, states=(_states().COMPLETE,))
+        is_maximised = self._problem.gate.metric == "auc"
+        return best_of(complete, is_maximised=is_maximised) if complete else None
 
     def report(self, trial: optuna.Trial, folds: Sequence[FoldResult]) -> bool:
         """Tell what the folds so far say; whether to go on with the next one."""

@@ -12,6 +12,8 @@ from retrue.search.recipe import Recipe
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from retrue.search.evaluate import FoldScore
 
 State = Literal["complete", "pruned", "failed"]
@@ -40,7 +42,7 @@ class TrialRecord(BaseModel):
 
     number: int
     state: State
-    origin: Literal["configured", "champion", "guess", "neighbour", "sampled"]
+    origin: Literal["configured", "champion", "guess", "variation", "neighbour", "sampled"]
     recipe: Recipe
     choices: dict[str, bool | int | float | str]
     value: float | None
@@ -84,31 +86,45 @@ def difference(ours: Sequence[FoldResult], theirs: Sequence[FoldResult]) -> Diff
     return Difference(mean=float(means.mean()), standard_error=max(by_block, by_fold))
 
 
+def upper_loss(fold: FoldResult) -> float:
+    """Loss of a fold and its standard error between blocks (Cameron & Miller 2015)."""
+    rows = np.array(fold.block_rows, dtype=np.float64)
+    gaps = rows / rows.sum() * (np.array(fold.block_losses) - fold.loss)
+    return fold.loss + float(np.sqrt(np.sum(gaps**2)))
+
+
 def fold_results(scores: Sequence[FoldScore]) -> tuple[int, tuple[FoldResult, ...]]:
     """Rounds of a trial's model of all rows, and its folds after their share of them.
 
     One number for all folds, where their mean loss is least: were each fold to choose its own, it
     would be judged by the rows that chose. Twice the rows bear about twice the rounds, so a fold is
-    scored after as many as its share of the rows allows.
+    scored after as many as its share of the rows allows. Between two looks its losses lie on the
+    line from one to the other.
     """
-    most = max(int(min(len(score.curve) / score.share for score in scores)), 1)
+    most = max(int(min(score.rounds[-1] / score.share for score in scores)), 1)
     wanted = np.arange(1, most + 1)
-    after = [
-        np.clip(np.rint(wanted * score.share).astype(int), 1, len(score.curve)) for score in scores
-    ]
-    mean = np.mean([score.curve[n - 1] for score, n in zip(scores, after, strict=True)], axis=0)
-    best = int(mean.argmin())
+    curves = [np.interp(wanted * score.share, score.rounds, score.curve) for score in scores]
+    best = int(np.mean(curves, axis=0).argmin())
     return best + 1, tuple(
         FoldResult(
-            loss=float(score.curve[n[best] - 1]),
+            loss=float(curve[best]),
             auc=score.auc,
-            best_round=int(score.curve.argmin()) + 1,
-            block_losses=tuple(
-                (score.block_sums[n[best] - 1] / np.maximum(score.block_rows, 1)).tolist()
-            ),
+            best_round=int(score.rounds[score.curve.argmin()]),
+            block_losses=tuple(_block_losses(score, float(wanted[best] * score.share)).tolist()),
             block_rows=tuple(score.block_rows.astype(int).tolist()),
             block_names=tuple(score.block_names.tolist()),
             seconds=score.seconds,
         )
-        for score, n in zip(scores, after, strict=True)
+        for score, curve in zip(scores, curves, strict=True)
     )
+
+
+def _block_losses(score: FoldScore, n_rounds: float) -> NDArray[np.float64]:
+    """Mean loss of each block after `n_rounds`, shape (n_blocks,)."""
+    place = float(np.interp(n_rounds, score.rounds, np.arange(len(score.rounds))))
+    look = int(place)
+    sums: NDArray[np.float64] = score.block_sums[look]
+    if place > look:
+        sums = sums + (place - look) * (score.block_sums[look + 1] - sums)
+    losses: NDArray[np.float64] = sums / np.maximum(score.block_rows, 1)
+    return losses

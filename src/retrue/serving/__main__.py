@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 
@@ -28,6 +29,10 @@ _DRAIN_GRACE_S = 1.0
 _KEEP_ALIVE_S = 75
 _FINISH_TIMEOUT_S = 20
 _BACKLOG = 2048
+# Large bodies scored at a time; each needs some ten times its size.
+_LARGE_AT_ONCE = 2
+# Of uvicorn's ten a second: how late a key is revoked, or a slow client cut off.
+_LOOK_TICKS = 5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +62,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--probe", action="store_true", help="end when standard input closes")
     parser.add_argument("--model-version", type=int, default=0)
     parser.add_argument("--log-dir", type=Path, default=Path("."), help="of the prediction log")
+    parser.add_argument("--keys", type=Path, help="list of API keys; wanted once it is there")
+    parser.add_argument(
+        "--on-log-failure",
+        choices=("refuse", "answer"),
+        default="refuse",
+        help="what a request gets whose record cannot be made durable",
+    )
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--published-at", metavar="ADDRESS", help="of a container; default --host")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--boot-nonce", type=_nonce, default=secrets.token_hex(8))
     return parser
@@ -76,7 +89,9 @@ def _end_with_stdin() -> None:
     """
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        # Not by `sys.stdin`: its lock, held here, would abort the end by a signal.
+        while os.read(0, 4096):
+            pass
         os._exit(0)
 
     threading.Thread(target=wait, name="stdin", daemon=True).start()
@@ -106,18 +121,34 @@ def _serve(bundle: Bundle, options: argparse.Namespace) -> None:
     # Late: the child that only checks the bundle starts in half the time without them.
     import uvicorn
 
-    from retrue.serving.app import Service, create_app
+    from retrue.serving.access import guard, insist_keys
+    from retrue.serving.app import create_app
+    from retrue.serving.connections import Watch
+    from retrue.serving.fast_lane import fast_protocol
+    from retrue.serving.keys import Keyring
     from retrue.serving.predictions import PredictionLog
+    from retrue.serving.service import Service
 
+    keyring = Keyring(options.keys)
+    insist_keys(keyring, options.published_at or options.host)
     booster = self_check(bundle)
     listening = _listen(options.host, options.port)
     log = PredictionLog(options.log_dir / f"{options.model_version}-{options.boot_nonce}.sqlite")
     try:
-        service = Service(bundle, booster, log, options.model_version, options.boot_nonce)
+        service = Service(
+            bundle,
+            booster,
+            log,
+            options.model_version,
+            options.boot_nonce,
+            answers_unlogged=options.on_log_failure == "answer",
+        )
         config = uvicorn.Config(
-            create_app(service),
+            guard(create_app(service), keyring),
+            interface="asgi3",
+            http=fast_protocol(service, keyring),
             lifespan="off",
-            log_level="warning",
+            log_level="error",  # a line for each malformed request would fill the disk
             access_log=False,
             proxy_headers=False,
             server_header=False,
@@ -130,6 +161,7 @@ def _serve(bundle: Bundle, options: argparse.Namespace) -> None:
             """uvicorn that lets kept connections bring one more request, and exits 0."""
 
             _drain_until = 0.0
+            _watch = Watch()
 
             def handle_exit(self, sig: int, frame: FrameType | None) -> None:
                 # uvicorn's own would close idle connections at once (a request on its way is
@@ -137,6 +169,9 @@ def _serve(bundle: Bundle, options: argparse.Namespace) -> None:
                 service.draining.set()
 
             async def on_tick(self, counter: int) -> bool:
+                if counter % _LOOK_TICKS == 0:
+                    keyring.look()
+                    self._watch.look(self.server_state.connections, time.monotonic())
                 if service.draining.is_set():
                     now = time.monotonic()
                     self._drain_until = self._drain_until or now + _DRAIN_GRACE_S
@@ -151,6 +186,9 @@ def _serve(bundle: Bundle, options: argparse.Namespace) -> None:
         gc.freeze()
         gc.set_threshold(50_000)
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            # More threads than cores only take the interpreter lock from each other.
+            pool = ThreadPoolExecutor(min(_LARGE_AT_ONCE, len(os.sched_getaffinity(0))))
+            runner.get_loop().set_default_executor(pool)
             runner.run(server.serve(sockets=[listening]))
     finally:
         log.close()

@@ -1,10 +1,7 @@
-"""The HTTP side: score, make the records durable, answer."""
+"""The HTTP side: what is posted goes to its answer, all else is told about the model."""
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from threading import Event
+from collections.abc import Mapping
+from functools import cache
 from typing import cast
 
 import msgspec
@@ -13,130 +10,88 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from retrue.errors import DataError
-from retrue.serving.bodies import DisconnectedError, read_body, refuse_large, send_json
-from retrue.serving.booster import Booster
-from retrue.serving.bundle import Bundle
-from retrue.serving.feedback import read_feedback
-from retrue.serving.predictions import LogError, PredictionLog
-from retrue.serving.scoring import Answer, Scorer
+from retrue.serving.metrics import CONTENT_TYPE
+from retrue.serving.open_inference import metadata, model_paths
+from retrue.serving.openapi import describe
+from retrue.serving.posts import post_paths
+from retrue.serving.service import Service
+from retrue.serving.try_page import SECURITY_POLICY, try_page
 
-# Bodies above this are scored in a thread, so that small requests are answered meanwhile.
-_LARGE_BODY_BYTES = 64 * 2**10
-_LOGGER = logging.getLogger("retrue.serving")
 _ENCODER = msgspec.json.Encoder()
 
 
-@dataclass(frozen=True)
-class Service:
-    """One loaded model version with its log; `draining` is set when the server is to stop."""
-
-    bundle: Bundle
-    booster: Booster
-    log: PredictionLog
-    model_version: int
-    boot_nonce: str
-    draining: Event = field(default_factory=Event)
-
-
-class JsonPost:
-    """A POST path as a bare ASGI application: the hot path makes no request objects.
-
-    `answer` gets the query and the body; it may raise what says whose fault it is.
-    """
-
-    def __init__(
-        self, service: Service, answer: Callable[[bytes, bytes], Awaitable[object]]
-    ) -> None:
-        self._service = service
-        self._answer = answer
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; 200 means that its records are durable."""
-        status, content = 200, None
-        try:
-            body = await read_body(scope, receive)
-            if body is None:
-                await refuse_large(receive, send)
-                return
-            content = await self._answer(scope["query_string"], body)
-        except DataError as error:
-            status, content = 400, {"error": str(error)}
-        except LogError:
-            status, content = 503, {"error": "the prediction log takes no records"}
-        except DisconnectedError:
-            return
-        except Exception:
-            _LOGGER.exception("a request failed")
-            status, content = 500, {"error": "internal error"}
-        await send_json(send, status, content, self._service.draining.is_set())
-
-
-def _invocations(service: Service) -> JsonPost:
-    scorer = Scorer(service.bundle, service.booster, service.model_version)
-
-    async def answer(query: bytes, body: bytes) -> Answer:
-        is_logged = _is_logged(query)
-        if len(body) > _LARGE_BODY_BYTES:
-            scored, records = await asyncio.to_thread(scorer.score, body, is_logged)
-        else:
-            scored, records = scorer.score(body, is_logged)
-        if records:
-            await service.log.append(records)
-        return scored
-
-    return JsonPost(service, answer)
-
-
-def _feedback(service: Service) -> JsonPost:
-    signature = service.bundle.signature
-
-    async def answer(_: bytes, body: bytes) -> dict[str, int]:
-        if len(body) > _LARGE_BODY_BYTES:
-            records = await asyncio.to_thread(read_feedback, body, signature)
-        else:
-            records = read_feedback(body, signature)
-        await service.log.append(records)
-        return {"accepted": len(records)}
-
-    return JsonPost(service, answer)
-
-
-def _is_logged(query: bytes) -> bool:
-    if query in (b"", b"log=true"):
-        return True
-    if query == b"log=false":
-        return False
-    raise DataError("no query, log=true or log=false", "another one", "query", "leave it out")
-
-
 def create_app(service: Service) -> ASGIApp:
-    """Make the application of all paths below; every answer is JSON."""
-    invocations = _invocations(service)
+    """Make the application of all paths below; every answer but pages and metrics is JSON."""
+    posts = post_paths(service)
+    metrics = service.metrics
+    signature, version_text = service.bundle.signature, str(service.model_version)
+    models = model_paths(signature.problem, service.model_version)
     identity = {
-        "problem": service.bundle.signature.problem,
+        "problem": signature.problem,
         "model_version": service.model_version,
         "bundle_sha256": service.bundle.sha256,
         "boot_nonce": service.boot_nonce,
     }
 
-    def reply(status: int, content: object, headers: Mapping[str, str] | None = None) -> Response:
+    def reply(
+        status: int,
+        content: object,
+        headers: Mapping[str, str] | None = None,
+        media_type: str = "application/json",
+    ) -> Response:
         closing = {"connection": "close"} if service.draining.is_set() else {}
-        body = _ENCODER.encode(content)
-        return Response(body, status, {**(headers or {}), **closing}, "application/json")
+        body = content if isinstance(content, bytes) else _ENCODER.encode(content)
+        return Response(body, status, {**(headers or {}), **closing}, media_type)
 
     async def health(_: Request) -> Response:
         is_draining = service.draining.is_set()
         status = {"status": "draining" if is_draining else "ok"}
-        return reply(503 if is_draining else 200, status | identity)
+        unlogged = {"unlogged_rows": service.log.unlogged_rows}
+        return reply(503 if is_draining else 200, status | identity | unlogged)
 
     async def version(_: Request) -> Response:
         return reply(200, identity)
 
     async def ping(_: Request) -> Response:
         return reply(200, {})
+
+    async def live(_: Request) -> Response:
+        return reply(200, {"live": True})
+
+    async def ready(_: Request) -> Response:
+        is_ready = not service.draining.is_set()
+        return reply(200 if is_ready else 503, {"name": signature.problem, "ready": is_ready})
+
+    async def server_metadata(_: Request) -> Response:
+        extensions = ["binary_tensor_data"]
+        return reply(200, {"name": "retrue", "version": version_text, "extensions": extensions})
+
+    async def model_metadata(_: Request) -> Response:
+        return reply(200, metadata(signature, service.model_version))
+
+    async def unknown_model(_: Request) -> Response:
+        served = f"{signature.problem}, version {version_text}"
+        return reply(404, {"error": f"no such model: this server serves {served}"})
+
+    async def measures(_: Request) -> Response:
+        text = metrics.render(identity, service.log.pending_rows)
+        return reply(200, text, media_type=CONTENT_TYPE)
+
+    @cache
+    def described() -> bytes:
+        return _ENCODER.encode(describe(service.bundle, service.model_version))
+
+    async def openapi(_: Request) -> Response:
+        return reply(200, described())
+
+    @cache
+    def drawn() -> bytes:
+        return try_page(service.bundle, service.model_version)
+
+    async def page(_: Request) -> Response:
+        return reply(200, drawn(), {"content-security-policy": SECURITY_POLICY}, "text/html")
 
     async def refused(_: Request, error: Exception) -> Response:
         fault = cast("HTTPException", error)
@@ -145,22 +100,41 @@ def create_app(service: Service) -> ASGIApp:
     async def failed(_: Request, __: Exception) -> Response:
         return reply(500, {"error": "internal error"})
 
+    gets = {
+        "/": page,
+        "/health": health,
+        "/version": version,
+        "/ping": ping,
+        "/metrics": measures,
+        "/openapi.json": openapi,
+        "/v2": server_metadata,
+        "/v2/health/live": live,
+        "/v2/health/ready": ready,
+        **dict.fromkeys(models, model_metadata),
+        **{f"{path}/ready": ready for path in models},
+    }
     others = Starlette(
         routes=[
-            Route("/invocations", invocations, methods=["POST"]),
-            Route("/feedback", _feedback(service), methods=["POST"]),
-            Route("/health", health),
-            Route("/version", version),
-            Route("/ping", ping),
+            *(Route(path, post, methods=["POST"]) for path, post in posts.items()),
+            *(Route(path, get) for path, get in gets.items()),
+            Route("/v2/models/{_:path}", unknown_model, methods=["GET", "POST"]),
         ],
         exception_handlers={HTTPException: refused, Exception: failed},
     )
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        # Starlette's layers take longer than scoring a row, so the hot path goes around them.
-        if scope.get("path") == "/invocations" and scope.get("method") == "POST":
-            await invocations(scope, receive, send)
-        else:
-            await others(scope, receive, send)
+        path = scope["path"]
+        # Starlette's layers take longer than scoring a row, so what scores goes around them.
+        if scope["method"] == "POST" and (post := posts.get(path)) is not None:
+            await post(scope, receive, send)
+            return
+
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                # Names of a client's own would make series without end.
+                metrics.path(path if path in gets else "other").count(message["status"])
+            await send(message)
+
+        await others(scope, receive, counted)
 
     return app

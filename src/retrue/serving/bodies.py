@@ -1,13 +1,16 @@
 """JSON over bare ASGI: a body in, an answer out, and limits that hold while it streams."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 from starlette.types import Receive, Send
 
+from retrue.errors import DataError
+
 BODY_LIMIT_BYTES = 8 * 2**20
+_ERROR_CHARS = 400  # of up to four bytes: below 2 KB with all around it
 # How much of a refused body is still read, and how long: a client that is cut off while it sends
 # never sees the answer.
 _DISCARD_LIMIT_BYTES = 64 * 2**20
@@ -17,6 +20,10 @@ _ENCODER = msgspec.json.Encoder()
 
 class DisconnectedError(Exception):
     """The client has gone; there is nobody to answer."""
+
+
+class TooLargeError(DataError):
+    """More rows or longer texts than one request may bring: 413."""
 
 
 async def read_body(
@@ -46,17 +53,25 @@ async def read_body(
 
 
 async def send_json(
-    send: Send, status: int, content: object, is_closing: bool, is_last: bool = True
+    send: Send,
+    status: int,
+    content: object,
+    is_closing: bool,
+    is_last: bool = True,
+    headers: Iterable[tuple[bytes, bytes]] = (),
 ) -> None:
     """Answer; `is_closing` tells the client that the connection ends here."""
+    if status >= 400 and isinstance(content, dict) and "error" in content:
+        content = {"error": content["error"][:_ERROR_CHARS]}
     body = _ENCODER.encode(content)
-    headers = [
+    sent = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
+        *headers,
     ]
     if is_closing:
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+        sent.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": sent})
     await send({"type": "http.response.body", "body": body, "more_body": not is_last})
 
 

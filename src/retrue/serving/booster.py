@@ -11,8 +11,9 @@ from retrue.serving.bundle import Bundle
 from retrue.serving.calibration import calibrate
 from retrue.serving.encoding import encode, n_columns
 
-# C_API_DTYPE_FLOAT64, C_API_PREDICT_NORMAL and row-major, from LightGBM's c_api.h.
-_FLOAT64, _NORMAL, _ROW_MAJOR = 1, 0, 1
+# C_API_DTYPE_FLOAT64, row-major and C_API_PREDICT_*, from LightGBM's c_api.h.
+_FLOAT64, _ROW_MAJOR = 1, 1
+_NORMAL, _RAW_SCORE, _CONTRIBUTIONS = 0, 1, 3
 # One thread: a request is small, its siblings use the other cores, and the bits are the same.
 _PARAMETERS = b"num_threads=1"
 
@@ -61,6 +62,8 @@ class Booster:
         self._single = self._fast_config(self._load(model))
         self._predict_single = self._held.LGBM_BoosterPredictForMatSingleRowFast
         self._predict_single.argtypes = [ctypes.c_void_p] * 4
+        # Where LightGBM writes how many scores it gave: always one, so all calls may share it.
+        self._one = ctypes.byref(ctypes.c_int64())
 
     def _load(self, model: bytes) -> ctypes.c_void_p:
         handle, iterations, count = ctypes.c_void_p(), ctypes.c_int(), ctypes.c_int()
@@ -102,39 +105,60 @@ class Booster:
         list
             n scores, or n lists of one score a class.
         """
+        n_rows = self._count_rows(matrix)
+        if n_rows == 0:
+            return []
+        if n_rows == 1 and self._n_classes == 1:
+            address, score = matrix.buffer_info()[0], ctypes.c_double()
+            if self._predict_single(self._single, address, self._one, ctypes.byref(score)):
+                raise self._failure()
+            return [score.value]
+        flat = self._predict_batch(matrix, n_rows, _NORMAL, self._n_classes)
+        return flat if self._n_classes == 1 else _chunks(flat, self._n_classes)
+
+    def explain(self, matrix: "array[float]") -> tuple[list[list[float]], list[list[list[float]]]]:
+        """Split the margins of rows into contributions (TreeSHAP, Lundberg et al. 2020).
+
+        Returns
+        -------
+        margins : list
+            n lists of one margin a class (one in all for a single score): the sum of the trees,
+            before any link or calibration.
+        contributions : list
+            For each row and class one value a column and, last, the value without any of them;
+            their sum is the margin.
+        """
+        n_rows, k, width = self._count_rows(matrix), self._n_classes, self._n_features + 1
+        margins = self._predict_batch(matrix, n_rows, _RAW_SCORE, k)
+        flat = self._predict_batch(matrix, n_rows, _CONTRIBUTIONS, k * width)
+        return _chunks(margins, k), [_chunks(row, width) for row in _chunks(flat, k * width)]
+
+    def _count_rows(self, matrix: "array[float]") -> int:
         n_rows, rest = divmod(len(matrix), self._n_features)
         if rest or matrix.typecode != "d":
             raise ValueError(f"float64 rows of {self._n_features} values wanted")
-        if n_rows == 0:
-            return []
-        address = matrix.buffer_info()[0]
-        length = ctypes.c_int64()
-        if n_rows == 1 and self._n_classes == 1:
-            score = ctypes.c_double()
-            if self._predict_single(
-                self._single, address, ctypes.byref(length), ctypes.byref(score)
-            ):
-                raise self._failure()
-            return [score.value]
-        scores = array("d", bytes(8 * n_rows * self._n_classes))
+        return n_rows
+
+    def _predict_batch(
+        self, matrix: "array[float]", n_rows: int, kind: int, width: int
+    ) -> list[float]:
+        values = array("d", bytes(8 * n_rows * width))
         self._call(
             "PredictForMat",
             self._batch,
-            ctypes.c_void_p(address),
+            ctypes.c_void_p(matrix.buffer_info()[0]),
             _FLOAT64,
             ctypes.c_int32(n_rows),
             ctypes.c_int32(self._n_features),
             _ROW_MAJOR,
-            _NORMAL,
+            kind,
             0,
             -1,
             ctypes.c_char_p(_PARAMETERS),
-            ctypes.byref(length),
-            ctypes.c_void_p(scores.buffer_info()[0]),
+            ctypes.byref(ctypes.c_int64()),
+            ctypes.c_void_p(values.buffer_info()[0]),
         )
-        flat = scores.tolist()
-        k = self._n_classes
-        return flat if k == 1 else [flat[i : i + k] for i in range(0, len(flat), k)]
+        return values.tolist()
 
     def _call(self, name: str, *arguments: object) -> None:
         if getattr(self._parallel, f"LGBM_Booster{name}")(*arguments):
@@ -143,6 +167,10 @@ class Booster:
     def _failure(self) -> BundleError:
         text = self._parallel.LGBM_GetLastError() or b"no reason given"
         return _refused("a model LightGBM can use", text.decode(errors="replace"))
+
+
+def _chunks(flat: list[float], size: int) -> list[list[float]]:
+    return [flat[start : start + size] for start in range(0, len(flat), size)]
 
 
 def self_check(bundle: Bundle) -> Booster:

@@ -1,6 +1,7 @@
 """Reading a model bundle: every byte is checked against its hash before it is parsed."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -8,12 +9,12 @@ import msgspec
 
 from retrue.errors import BundleError
 from retrue.serving.calibration import Calibrator
-from retrue.serving.encoding import Feature, Scalar
+from retrue.serving.features import Feature, Scalar
 
 MANIFEST = "manifest.json"
 REQUIRED = ("model.txt", "signature.json", "golden.json")
 # Left out of the image: the server never reads it, and it is the largest file of a bundle.
-LEFT_OUT = "reference.parquet"
+LEFT_OUT = {"reference.parquet", "reference.msgpack"}
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -80,7 +81,7 @@ def read_bundle(path: Path, expected_sha256: str | None = None) -> Bundle:
     Parameters
     ----------
     path : Path
-        Folder with manifest.json and the files it lists; reference.parquet alone may be absent.
+        Folder with manifest.json and the files it lists; those in `LEFT_OUT` alone may be absent.
     expected_sha256 : str or None
         SHA-256 of manifest.json that the caller wants; None takes any bundle that is whole.
 
@@ -92,7 +93,8 @@ def read_bundle(path: Path, expected_sha256: str | None = None) -> Bundle:
     Raises
     ------
     BundleError
-        A file is missing, its size or hash differs, or its content is not a bundle's.
+        A file is missing or not listed, its size or hash differs, or its content is not a
+        bundle's.
     """
     path = Path(path)
     manifest_bytes = _read(path / MANIFEST)
@@ -103,6 +105,9 @@ def read_bundle(path: Path, expected_sha256: str | None = None) -> Bundle:
     for name in REQUIRED:
         if name not in manifest.files:
             raise _damaged(path / MANIFEST, f"{name} among its files", "no such entry")
+    for name in sorted(os.listdir(path)):
+        if name != MANIFEST and name not in manifest.files:
+            raise _damaged(path / name, "only files that the manifest lists", "another one")
     # The bytes that were hashed are the bytes that are parsed: no second read in between.
     contents = {name: _checked(path / name, entry) for name, entry in manifest.files.items()}
     signature = _parse(contents["signature.json"], Signature, path / "signature.json")
@@ -115,7 +120,7 @@ def read_bundle(path: Path, expected_sha256: str | None = None) -> Bundle:
 
 
 def _checked(file: Path, entry: FileEntry) -> bytes:
-    if file.name == LEFT_OUT and not file.exists():
+    if file.name in LEFT_OUT and not file.exists():
         return b""
     content = _read(file)
     if len(content) != entry.size_bytes:

@@ -1,44 +1,32 @@
 """Rows of JSON values to the model's matrix: the one encoding, used wherever a row is scored."""
 
+import struct
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import inf, isnan, nan
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import nan
 from operator import itemgetter
-from typing import Any, Literal, NamedTuple, NotRequired, TypedDict, cast
+from typing import Any, NamedTuple, cast
+
+import msgspec
 
 from retrue.errors import DataError
-from retrue.serving.dates import DATE_PARTS, date_step
-from retrue.serving.ngrams import ngram_counts
+from retrue.serving.features import (
+    Codes,
+    Feature,
+    Scalar,
+    Step,
+    number,
+    other_code,
+    value_codes,
+    width,
+)
 
-Scalar = float | int | str | bool | None
 Row = Mapping[str, Any]
-# The empty tuple, which no JSON value equals, stands for a category that training has not seen.
-Codes = dict[Scalar | tuple[()], float]
-Step = Callable[[Any, int], Iterable[float]]
-"""A value and its row number to the values of the feature's columns."""
 
 # 128 MiB: a body of 8 MiB may hold a million short texts, each of them many columns wide.
 MAX_CELLS = 2**24
-
-
-class Feature(TypedDict):
-    """One model input with what was fitted on the training part; an absent key does nothing."""
-
-    name: str
-    kind: Literal["numeric", "categorical", "date", "text"]
-    categories: NotRequired[list[str]]
-    """Of a categorical feature: sorted texts, their positions are the codes."""
-    other: NotRequired[bool]
-    """Whether rare and unseen categories share the code len(categories)."""
-    fill: NotRequired[float | str]
-    """What stands for null: a number, or the text of a category."""
-    flag: NotRequired[bool]
-    """Of a numeric feature: whether a second column is 1.0 where the value was null."""
-    low: NotRequired[float]
-    """Of a numeric feature: what is below becomes this, after filling."""
-    high: NotRequired[float]
-    buckets: NotRequired[int]
-    """Of a text feature: how many columns it has."""
+# With fewer, turning rows into columns takes longer than it saves.
+_MANY_ROWS = 16
 
 
 class Plan(NamedTuple):
@@ -62,7 +50,7 @@ def plan(features: Sequence[Feature]) -> Plan:
         "Callable[[Row], tuple[Any, ...]]",
         itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],),
     )
-    return Plan(names, select, tuple(map(_codes, features)), n_columns(features))
+    return Plan(names, select, tuple(map(value_codes, features)), n_columns(features))
 
 
 def n_columns(features: Sequence[Feature]) -> int:
@@ -74,35 +62,6 @@ def n_columns(features: Sequence[Feature]) -> int:
     9
     """
     return sum(map(width, features))
-
-
-def width(feature: Feature) -> int:
-    """How many columns one feature has."""
-    if feature["kind"] == "date":
-        return len(DATE_PARTS)
-    if feature["kind"] == "text":
-        return feature["buckets"]
-    return 2 if feature.get("flag") else 1
-
-
-def category_text(value: Scalar) -> str:
-    """Text of a category, the same for 5, 5.0 and "5".
-
-    A null in a column of whole numbers makes pandas turn them into floats; that must not change
-    their category.
-
-    Examples
-    --------
-    >>> [category_text(value) for value in ("UA", 5, 5.0, 0.5, True)]
-    ['UA', '5', '5', '0.5', 'true']
-    """
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else repr(value)
-    return str(value)
 
 
 def encode(rows: Sequence[Row], features: Sequence[Feature]) -> "array[float]":
@@ -153,23 +112,44 @@ def select_values(rows: Sequence[Row], ready: Plan) -> list[tuple[Any, ...]]:
             for name in ready.names
             if name not in row
         )
-        raise DataError(
-            "every feature of the model",
-            "no such column",
-            f"row {number}, column {name!r}",
-            "send the column; null where the value is not known",
-        ) from None
+        raise _missing(number, name) from None
+
+
+def _missing(row: int, name: str) -> DataError:
+    return DataError(
+        "every feature of the model",
+        "no such column",
+        f"row {row}, column {name!r}",
+        "send the column; null where the value is not known",
+    )
+
+
+def select_columns(columns: Mapping[str, Sequence[Scalar]], ready: Plan) -> list[Sequence[Scalar]]:
+    """Select the features' columns, in the plan's order; DataError names a missing one."""
+    for name in ready.names:
+        if name not in columns:
+            raise _missing(0, name)
+    return [columns[name] for name in ready.names]
+
+
+def encode_columns(columns: Sequence[Sequence[Any]], ready: Plan) -> "array[float]":
+    """Encode columns that `select_columns` chose; shape and errors as in `encode`."""
+    n_rows = len(columns[0])
+    if n_rows >= _MANY_ROWS and _is_by_column(ready):
+        _insist_few(n_rows, ready)
+        return _encode_columns(columns, n_rows, ready)
+    return encode_values(list(zip(*columns, strict=True)), ready)
 
 
 def encode_values(values: Sequence[tuple[Any, ...]], ready: Plan) -> "array[float]":
     """Encode values that `select_values` chose; shape and errors as in `encode`."""
-    if len(values) * ready.n_columns > MAX_CELLS:
-        most = f"at most {MAX_CELLS // ready.n_columns} rows"
-        raise DataError(most, f"{len(values)}", "rows", "send them in several requests")
+    _insist_few(len(values), ready)
+    if len(values) >= _MANY_ROWS and _is_by_column(ready):
+        return _encode_columns(zip(*values, strict=True), len(values), ready)
+    tables, names = ready.codes, ready.names
     matrix = array("d")
     append = matrix.append
-    tables, names = ready.codes, ready.names
-    for number, row in enumerate(values):
+    for at, row in enumerate(values):
         for value, codes, name in zip(row, tables, names, strict=True):
             if codes is None:
                 if type(value) is float:
@@ -177,82 +157,59 @@ def encode_values(values: Sequence[tuple[Any, ...]], ready: Plan) -> "array[floa
                 elif value is None:
                     append(nan)
                 else:
-                    append(_number(value, number, name))
+                    append(number(value, at, name))
             elif type(codes) is dict:
                 code = codes.get(value)
-                append(_other_code(value, codes) if code is None else code)
+                append(other_code(value, codes) if code is None else code)
             else:
-                matrix.extend(cast("Step", codes)(value, number))
+                matrix.extend(cast("Step", codes)(value, at))
     return matrix
 
 
-def _codes(feature: Feature) -> Codes | Step | None:
-    if feature["kind"] == "date":
-        return date_step(feature["name"])
-    if feature["kind"] == "text":
-        return _text_step(feature["buckets"])
-    if feature["kind"] == "numeric":
-        is_plain = feature.keys().isdisjoint(("flag", "fill", "low", "high"))
-        return None if is_plain else _number_step(feature)
-    categories = feature.get("categories", [])
-    codes: Codes = {text: float(code) for code, text in enumerate(categories)}
-    unseen = float(len(categories)) if feature.get("other") else nan
-    fill = feature.get("fill")
-    codes[None] = nan if fill is None else codes.get(fill, unseen)
-    codes[()] = unseen
-    return codes
+def _insist_few(n_rows: int, ready: Plan) -> None:
+    if n_rows * ready.n_columns > MAX_CELLS:
+        most = f"at most {MAX_CELLS // ready.n_columns} rows"
+        raise DataError(most, f"{n_rows}", "rows", "send them in several requests")
 
 
-def _number_step(feature: Feature) -> Step:
-    name, is_flagged = feature["name"], feature.get("flag", False)
-    fill = float(feature.get("fill", nan))
-    low, high = feature.get("low", -inf), feature.get("high", inf)
-
-    def step(value: Any, row: int) -> Iterable[float]:
-        if type(value) is not float:
-            value = nan if value is None else _number(value, row, name)
-        is_missing = isnan(value)
-        if is_missing:
-            value = fill
-        # Written so that the bits are those of the frame's encoding: -0.0 is not below 0.0.
-        if value < low:
-            value = low
-        elif value > high:
-            value = high
-        return (value, float(is_missing)) if is_flagged else (value,)
-
-    return step
+def _is_by_column(ready: Plan) -> bool:
+    return all(codes is None or type(codes) is dict for codes in ready.codes)
 
 
-def _text_step(n_buckets: int) -> Step:
-    missing = (nan,) * n_buckets
-
-    def step(value: Any, _: int) -> Iterable[float]:
-        if value is None or _is_nan(value):
-            return missing
-        return ngram_counts(category_text(value), n_buckets)
-
-    return step
-
-
-def _other_code(value: Scalar, codes: Codes) -> float:
-    if isinstance(value, str):
-        return codes[()]
-    return codes[None] if _is_nan(value) else codes.get(category_text(value), codes[()])
-
-
-def _is_nan(value: Scalar) -> bool:
-    return isinstance(value, float) and isnan(value)
-
-
-def _number(value: object, row: int, column: str) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
+def _encode_columns(columns: Iterable[Sequence[Any]], n_rows: int, ready: Plan) -> "array[float]":
+    """Encode column by column where each feature has one: a third of the time."""
+    width = ready.n_columns
+    matrix = array("d", bytes(8 * n_rows * width))
+    # `array` takes three times as long for a float as `struct` does.
+    pack = struct.Struct(f"{n_rows}d").pack
+    for at, (column, codes, name) in enumerate(zip(columns, ready.codes, ready.names, strict=True)):
+        if codes is None:
+            found: list[float | None] = _numbers(column, name)
+        else:
+            found = list(map(cast("Codes", codes).get, column))
         try:
-            return float(value)
-        except OverflowError:
-            found = "a number out of range"
-    else:
-        found = {bool: "a truth value", str: "a text"}.get(type(value), type(value).__name__)
-    raise DataError(
-        "a number or null", found, f"row {row}, column {column!r}", "send a JSON number or null"
-    )
+            packed = pack(*found)
+        except struct.error:  # some are None
+            packed = pack(*_whole(found, column, cast("Codes | None", codes)))
+        matrix[at::width] = array("d", packed)
+    return matrix
+
+
+def _numbers(column: Sequence[Any], name: str) -> list[float | None]:
+    try:
+        # A third of the time that looking at each value's type takes.
+        return msgspec.convert(column, list[float | None])
+    except msgspec.ValidationError:  # told with its row
+        return [
+            None if value is None else number(value, row, name) for row, value in enumerate(column)
+        ]
+
+
+def _whole(
+    found: Iterable[float | None], column: Iterable[Scalar], codes: Codes | None
+) -> Iterator[float]:
+    for value, one in zip(column, found, strict=True):
+        if one is not None:
+            yield one
+        else:
+            yield nan if codes is None else other_code(value, codes)

@@ -10,9 +10,11 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from retrue.errors import DataError
+from retrue.serving.bodies import TooLargeError
 from retrue.serving.bundle import Signature
-from retrue.serving.encoding import Scalar
-from retrue.serving.predictions import Feedback
+from retrue.serving.features import Scalar
+from retrue.serving.parsing import MAX_ROWS
+from retrue.serving.records import Feedback
 
 # How far a sender's clock may be ahead of ours.
 _CLOCKS_DIFFER = timedelta(minutes=5)
@@ -51,7 +53,7 @@ def read_feedback(content: bytes, signature: Signature) -> list[Feedback]:
     Raises
     ------
     DataError
-        Anything else; one bad label refuses them all.
+        Anything else; one bad label refuses them all. TooLargeError for more than `MAX_ROWS`.
     """
     if not signature.key:
         raise DataError("a problem with a key", "none", "body", "labels are joined by data.key")
@@ -83,6 +85,9 @@ def _items(content: bytes) -> Sequence[Label]:
     items = found if isinstance(found, list) else [found]
     if not items:
         raise _refused("no labels")
+    if len(items) > MAX_ROWS:
+        expected = f"at most {MAX_ROWS} labels"
+        raise TooLargeError(expected, str(len(items)), "body", "send several requests")
     return items
 
 

@@ -1,10 +1,8 @@
 """One request body to its answer and its records."""
 
-import random
 import time
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from array import array
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,11 +10,18 @@ import msgspec
 from retrue.serving.booster import Booster
 from retrue.serving.bundle import Bundle
 from retrue.serving.calibration import calibrate
-from retrue.serving.encoding import Plan, Row, Scalar, encode_values, plan, select_values
+from retrue.serving.encoding import (
+    Plan,
+    Row,
+    encode_columns,
+    encode_values,
+    plan,
+    select_columns,
+    select_values,
+)
+from retrue.serving.features import Scalar
 from retrue.serving.parsing import parse_rows
-from retrue.serving.predictions import Record
-
-_ENCODER = msgspec.json.Encoder()
+from retrue.serving.records import Entries, Logged, ids_of, make_entries
 
 
 class Answer(msgspec.Struct):
@@ -32,6 +37,9 @@ class Answer(msgspec.Struct):
     model_version: int
 
 
+Scored = tuple[Answer, Entries]
+
+
 class Scorer:
     """Body in, answer and records out; nothing is awaited and nothing is kept."""
 
@@ -42,20 +50,54 @@ class Scorer:
         self._model_version = model_version
         self._plan: Plan = plan(self._signature.features)
 
-    def score(self, content: bytes, is_logged: bool) -> tuple[Answer, list[Record]]:
+    def score(self, content: bytes, is_logged: bool) -> Scored:
         """Score the rows of a body; DataError says what is wrong with it."""
+        return self.score_rows(parse_rows(content, self._plan.names), is_logged)
+
+    def score_rows(self, rows: Sequence[Row], is_logged: bool) -> Scored:
+        """Score rows that were read from a body of whichever protocol."""
         received_at_us = time.time_ns() // 1000
-        rows = parse_rows(content)
         values = select_values(rows, self._plan)
-        scores = self._booster.predict(encode_values(values, self._plan))
+        matrix = encode_values(values, self._plan)
+        if not is_logged:
+            return self._answer(matrix, received_at_us, None)
+        columns = list(zip(*values, strict=True))
+        times = [row.get(self._signature.time or "") for row in rows]
+        logged = Logged(self._plan.names, columns, times, list(map(self._key, rows)))
+        return self._answer(matrix, received_at_us, logged)
+
+    def score_columns(self, columns: Mapping[str, Sequence[Scalar]], is_logged: bool) -> Scored:
+        """Score columns of one length."""
+        received_at_us = time.time_ns() // 1000
+        wanted = select_columns(columns, self._plan)
+        matrix = encode_columns(wanted, self._plan)
+        if not is_logged:
+            return self._answer(matrix, received_at_us, None)
+        names, keys = self._signature.key, None
+        if names and all(map(columns.__contains__, names)):
+            by_row = zip(*map(columns.__getitem__, names), strict=True)
+            keys = [dict(zip(names, one, strict=True)) for one in by_row]
+        times = columns.get(self._signature.time or "")
+        logged = Logged(self._plan.names, wanted, times, keys)
+        return self._answer(matrix, received_at_us, logged)
+
+    def _answer(
+        self,
+        matrix: "array[float]",
+        received_at_us: int,
+        logged: Logged | None,
+    ) -> Scored:
+        scores = self._booster.predict(matrix)
         scores = calibrate(scores, self._signature.calibration)
-        logged, decisions = self._decide(scores)
-        ids: list[str | None] = [None] * len(scores)
-        records: list[Record] = []
-        if is_logged:
-            records = self._records(rows, values, logged, decisions, received_at_us)
-            ids = [record.prediction_id for record in records]
-        return Answer(scores, self._said(decisions), ids, self._model_version), records
+        sole, decisions = self._decide(scores)
+        if logged is None:
+            ids: list[Any] = [None] * len(scores)
+            return Answer(scores, self._said(decisions), ids, self._model_version), []
+        entries = make_entries(
+            logged, sole, decisions, received_at_us, self._model_version, self._sha256
+        )
+        answer = Answer(scores, self._said(decisions), [*ids_of(entries)], self._model_version)
+        return answer, entries
 
     def _decide(self, scores: Any) -> tuple[list[float], list[int]]:
         """Score and decision of each row as logged; a regression decides nothing, -1."""
@@ -71,57 +113,8 @@ class Scorer:
             return [self._signature.classes[at] for at in decisions]
         return decisions if self._signature.task == "binary" else [None] * len(decisions)
 
-    def _records(
-        self,
-        rows: Sequence[Row],
-        values: Sequence[tuple[Scalar, ...]],
-        scores: Sequence[float],
-        decisions: Sequence[int],
-        received_at_us: int,
-    ) -> list[Record]:
-        names, time_column = self._plan.names, self._signature.time
-        # Ids begin with the time, so that the index grows at its end; 72 random bits tell apart.
-        prefix = f"{received_at_us:014x}"
-        return [
-            Record(
-                f"{prefix}{random.getrandbits(72):018x}",
-                received_at_us,
-                _event_time(row.get(time_column or "")) or _received_time(received_at_us),
-                self._key(row),
-                _ENCODER.encode(dict(zip(names, features, strict=True))).decode(),
-                score,
-                decision,
-                self._model_version,
-                self._sha256,
-            )
-            for row, features, score, decision in zip(rows, values, scores, decisions, strict=True)
-        ]
-
-    def _key(self, row: Row) -> str | None:
-        try:
-            key = {name: row[name] for name in self._signature.key}
-        except KeyError:
+    def _key(self, row: Row) -> dict[str, Scalar] | None:
+        names = self._signature.key
+        if not names or not all(map(row.__contains__, names)):
             return None
-        return _ENCODER.encode(key).decode() if key else None
-
-
-def _event_time(value: object) -> str | None:
-    return _parsed_time(value) if isinstance(value, str) else None
-
-
-@lru_cache(maxsize=4096)
-def _parsed_time(text: str) -> str | None:
-    try:
-        moment = datetime.fromisoformat(text)
-        return _utc_text(moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC))
-    except (ValueError, OverflowError):
-        return None
-
-
-@lru_cache(maxsize=64)
-def _received_time(at_us: int) -> str:
-    return _utc_text(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us))
-
-
-def _utc_text(moment: datetime) -> str:
-    return moment.isoformat().removesuffix("+00:00") + "Z"
+        return {name: row[name] for name in names}

@@ -47,6 +47,7 @@ def parse_parquet(where: str, data: bytes, max_mb: int, as_text: Collection[str]
             pa.BufferReader(data), read_dictionary=[c for c in names if c in as_text]
         )
         table = reread.read()
+        table.validate(full=True)  # reading does not look whether texts are UTF-8
     except (pa.ArrowException, OSError, ValueError) as error:
         found = " ".join(str(error).split())
         raise DataError("a whole Parquet file", found, where, DELIVER_AGAIN) from error
