@@ -81,8 +81,8 @@ def _close_the_loop(console: Console) -> dict[str, float]:
     from flows.training import train
     from retrue import ledger, preparation, replay, service
     from retrue.api_keys import own_headers
+    from retrue.days import midnight
     from retrue.problems import load_problem
-    from retrue.splits import midnight
 
     config = load_problem(PROBLEM)
     first = train(PROBLEM)

@@ -14,6 +14,7 @@ import pandas as pd
 from retrue import splits, training
 from retrue.checking import key_hashes
 from retrue.config import Features
+from retrue.days import midnight
 from retrue.linking import link
 from retrue.problems import load_problem
 from retrue.sources.acquisition import read_sources
@@ -136,7 +137,7 @@ def flights() -> pd.DataFrame:
     until = date(2013, 4, 1)
     fitted = training.fit(splits.split(frame, problem, until), problem)
     scores = training.score(fitted.model_text, fitted.features, frame)
-    cut = splits.midnight(date(2013, 3, 4))
+    cut = midnight(date(2013, 3, 4))
     label: NDArray[np.float64] = np.where(
         frame["arr_delay"].isna(),
         np.nan,

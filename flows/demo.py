@@ -15,12 +15,12 @@ import pandas as pd
 from retrue import approvals, bundles, ledger, preparation, replay, service, slots, stack
 from retrue.api_keys import own_headers
 from retrue.approval_answers import Answer
+from retrue.days import midnight
 from retrue.errors import LedgerError
 from retrue.files import write_atomically
 from retrue.home import home
 from retrue.ledger import Retraining
 from retrue.problems import load_problem
-from retrue.splits import midnight
 from retrue.story import Story
 
 PROBLEM = "flights"

@@ -24,6 +24,7 @@ from retrue import (
     tracking,
     training,
 )
+from retrue.days import midnight
 from retrue.evidence import comparison, performance
 from retrue.interpretation import change, explain
 from retrue.problems import problem_sha256
@@ -56,7 +57,7 @@ def fit_bundle(problem: Problem, data: DataRef, made_by: Mapping[str, str]) -> B
     reference = frame
     if problem.data.time is not None:
         # In time order: a slice, which is no copy of the rows as a mask would be.
-        start = frame[problem.data.time].searchsorted(splits.midnight(problem.training.start))
+        start = frame[problem.data.time].searchsorted(midnight(problem.training.start))
         reference = frame.iloc[int(start) :]
     written = bundles.write_bundle(
         problem,

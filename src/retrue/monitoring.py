@@ -10,8 +10,8 @@ import pandas as pd
 from retrue import bundles, drift, prediction_logs, prediction_table, served_window
 from retrue.alarms import decision
 from retrue.alarms import windows as alarm_windows
+from retrue.days import midnight
 from retrue.labelling import feedback
-from retrue.prediction_table import midnight
 from retrue.serving import log_reading
 from retrue.serving.log_file import LogError
 from retrue.triage import windows as triage_windows

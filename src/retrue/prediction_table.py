@@ -1,7 +1,7 @@
 """Served predictions in the lake: each row of each log arrives exactly once."""
 
 from collections.abc import Collection
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -66,11 +66,6 @@ def predictions_watermark(problem: str, source_id: str) -> int:
     """Sequence number of the last row taken from a prediction log; 0 if none was."""
     path = lake_dir(problem) / "predictions"
     return delta.watermark(path, source_id)
-
-
-def midnight(day: date) -> datetime:
-    """Start of a UTC day, where windows of served rows begin and end."""
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def read_predictions(problem: str, start: datetime, end: datetime) -> pd.DataFrame:

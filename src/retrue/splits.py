@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from retrue.days import midnight
 from retrue.errors import TrainingError
 from retrue.labelling import label_expression
 from retrue.serving.features import category_text
@@ -40,11 +41,6 @@ class Split:
     cut: pd.Timestamp | None
     classes: tuple[str, ...]
     """Texts of the classes of a multiclass problem, in the order of the model's outputs."""
-
-
-def midnight(day: date) -> pd.Timestamp:
-    """Start of a UTC day."""
-    return pd.Timestamp(day, tz="UTC")
 
 
 def needed_columns(problem: Problem) -> list[str]:

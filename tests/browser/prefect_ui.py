@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -73,17 +73,35 @@ class PrefectUI:
         self.page.locator(f"li.p-tab#{name}").click()
         return self.page.locator(f"#{name}-content")
 
-    def submit(self) -> None:
-        """Send the form off; a server whose database is busy says so, and is asked again."""
-        sent = self.page.locator("a[href*='/runs/flow-run/']").first
-        refused = self.page.get_by_text("Something went wrong")
+    def press(self, press: Callable[[], None], done: Locator, refused: str) -> None:
+        """Press a button; a server whose database is busy refuses, and is asked again."""
+        notice = self.page.get_by_text(refused)
         for _ in range(5):
-            self.page.get_by_role("button", name="Submit").click()
-            expect(sent.or_(refused).first).to_be_visible()
-            if sent.is_visible():
-                break
-            refused.first.wait_for(state="hidden")
-        sent.click()
+            press()
+            expect(done.or_(notice).first).to_be_visible()
+            if done.first.is_visible():
+                return
+            notice.first.wait_for(state="hidden")
+        raise AssertionError(f"five times: {refused}")
+
+    def submit(self) -> None:
+        """Send the form of a run off, and open the run."""
+        made = self.page.locator("a[href*='/runs/flow-run/']")
+        button = self.page.get_by_role("button", name="Submit")
+        self.press(button.click, made, "Something went wrong")
+        made.first.click()
+
+    def quick_run(self, row: Locator) -> None:
+        """Start a run from the menu of a deployment's row, and open it."""
+
+        def press() -> None:
+            row.get_by_role("button").last.click()
+            self.page.get_by_role("button", name="Quick run").click()
+
+        made = self.page.get_by_role("button", name="View run")
+        self.press(press, made, "Failed to schedule flow run")
+        # The UI lays the same notice twice, one over the other.
+        made.last.click()
 
     def flow_run_id(self) -> str:
         """Id of the flow run whose page is open."""

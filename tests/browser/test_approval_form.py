@@ -40,7 +40,7 @@ def test_a_person_reads_the_page_and_approves_and_the_version_serves(ui: Prefect
 
     form = fill(ui, "approve", reason="The figures hold", name="Ann")
     ui.shoot(SHOTS / "approval-form.png")
-    form.get_by_role("button", name="Submit").click()
+    answer(ui, form)
     await_state(ui, "Approved")
     ui.shoot(SHOTS / "approved.png")
     page.locator(".page-heading-flow-run").get_by_text(f"deploy {ASKED} version 1").click()
@@ -60,7 +60,7 @@ def test_a_person_rejects_and_the_run_ends_so_and_the_champion_goes_on(ui: Prefe
 
     open_question(ui, version=2)
     form = fill(ui, "reject", reason="Too few days", name="Bob")
-    form.get_by_role("button", name="Submit").click()
+    answer(ui, form)
     await_state(ui, "Rejected")
     page.locator(".page-heading-flow-run").get_by_text(f"deploy {ASKED} version 2").click()
     await_state(ui, "Rejected")
@@ -97,6 +97,12 @@ def fill(ui: PrefectUI, choice: str, reason: str, name: str) -> Locator:
     ui.parameter("Reason").locator("textarea").fill(reason)
     ui.parameter("Name").locator("textarea").fill(name)
     return form
+
+
+def answer(ui: PrefectUI, form: Locator) -> None:
+    """Send the form of the waiting run off."""
+    button = form.get_by_role("button", name="Submit")
+    ui.press(button.click, ui.page.get_by_text("Flow run resumed"), "Failed to resume flow run")
 
 
 def await_state(ui: PrefectUI, name: str) -> None:

@@ -86,10 +86,7 @@ def test_a_quick_run_from_the_menu_of_a_deployment_deploys(ui: PrefectUI) -> Non
     page = ui.page
     before = ledger.history(ledger.connect(), NAME)
     ui.open_deployments(NAME)
-    ui.row("deploy", NAME).get_by_role("button").last.click()
-    page.get_by_role("button", name="Quick run").click()
-    # The UI lays the same notice twice, one over the other.
-    page.get_by_role("button", name="View run").last.click()
+    ui.quick_run(ui.row("deploy", NAME))
     ui.await_completion()
 
     after = ledger.history(ledger.connect(), NAME)

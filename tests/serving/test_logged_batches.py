@@ -32,6 +32,7 @@ def entries_of(
     logged = Logged(
         ("a", "ü"),
         [[rows[number][at] for number in numbers] for at in (0, 1)],
+        True,
         [rows[number][2] for number in numbers],
         [{"n": number} if number % 3 else None for number in numbers],
     )

@@ -65,7 +65,7 @@ def test_a_logged_row_is_encoded_to_the_same_bits(
 def log_of(row: dict[str, Any]) -> str:
     """The text that the server logs for a row, through its own code."""
     names = [feature["name"] for feature in FEATURES]
-    logged = records.Logged(names, [[row[name]] for name in names], None, None)
+    logged = records.Logged(names, [[row[name] for name in names]], False, None, None)
     ((one,),) = [records.make_entries(logged, [0.5], [1], 0, 1, "")]
     assert isinstance(one, records.Record)
     return one.row

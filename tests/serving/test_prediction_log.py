@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from retrue.serving.log_file import LogError
 from retrue.serving.log_reading import COLUMNS, find, read_after
 from retrue.serving.predictions import PredictionLog
-from retrue.serving.records import Record
+from retrue.serving.records import Entry, Record
 
 
 def records(start: int, n_rows: int) -> list[Record]:
@@ -59,6 +60,32 @@ def test_many_writers_share_commits_and_lose_nothing(tmp_path: Path) -> None:
     asyncio.run(write())
     log.close()
     assert sorted(row[2] for row in read_after(log.path, 0)) == list(range(2000))  # type: ignore[type-var]
+
+
+def test_what_comes_in_turn_after_turn_shares_a_commit_but_none_waits_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = PredictionLog(tmp_path / "log.sqlite")
+    sizes: list[int] = []
+    commit = log._file.commit
+
+    def noted(group: Sequence[Sequence[Entry]]) -> None:
+        sizes.append(len(group))
+        commit(group)
+
+    monkeypatch.setattr(log._file, "commit", noted)
+
+    async def write() -> None:
+        waiting = []
+        for number in range(100):
+            waiting.append(log.submit(records(2 * number, 2)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*waiting)
+
+    asyncio.run(write())
+    log.close()
+    assert sizes[0] == 32  # the thread joins those that follow while it commits
+    assert sum(sizes) == 100
 
 
 def test_a_log_is_continued_after_a_restart(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from retrue.config import Features
 from retrue.drift import categories, numbers, statistics
 from retrue.drift import reference as kept
 from retrue.drift.categories import CategoricalReference
-from retrue.drift.numbers import Numbers, NumericReference
+from retrue.drift.counts import Numbers
+from retrue.drift.numbers import NumericReference
 from retrue.drift.reference import Reference, from_bytes, summarise, to_bytes
 from retrue.drift.window import Window, tally, tally_all
 

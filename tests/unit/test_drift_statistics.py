@@ -15,8 +15,8 @@ from retrue import data_shift
 from retrue.config import Features
 from retrue.drift import categories, native, numbers, statistics
 from retrue.drift import reference as kept
+from retrue.drift.counts import Numbers
 from retrue.drift.effects import effect
-from retrue.drift.numbers import Numbers
 from retrue.drift.window import tally
 
 Floats = npt.NDArray[np.float64]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from retrue import bundles, ledger
 from retrue.alarms import policy
 from retrue.alarms.calibration import MAGNITUDE
-from retrue.prediction_table import midnight
+from retrue.days import midnight
 
 if TYPE_CHECKING:
     from retrue.alarms.calibration import Calibration

@@ -11,9 +11,9 @@ import pandas as pd
 from retrue import bundles, lake, prediction_table, served_window
 from retrue.alarms.decision import learned_until
 from retrue.alarms.seasons import same_season
+from retrue.days import midnight
 from retrue.drift.reference import summarise
 from retrue.home import lake_dir
-from retrue.prediction_table import midnight
 from retrue.refs import DataRef
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import numpy as np
 
 from retrue.drift import statistics
 from retrue.drift.categories import CategoricalReference, WindowCategories
-from retrue.drift.numbers import Numbers, NumericReference
+from retrue.drift.counts import Numbers
+from retrue.drift.numbers import NumericReference
 from retrue.drift.reference import Column
 from retrue.drift.report import Bin
 from retrue.drift.window import Counts

@@ -8,7 +8,8 @@ import numpy as np
 
 from retrue.drift import domain, statistics
 from retrue.drift.categories import CategoricalReference, WindowCategories
-from retrue.drift.numbers import Numbers, NumericReference
+from retrue.drift.counts import Numbers
+from retrue.drift.numbers import NumericReference
 from retrue.drift.single import Detected, Sides, Tested, all_null, constant
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import pandas as pd
 
 from retrue.drift import categories, numbers
 from retrue.drift.categories import CategoricalReference, Categories
-from retrue.drift.numbers import Floats, Grid, Numbers, NumericReference
+from retrue.drift.counts import Floats, Grid, Numbers
+from retrue.drift.numbers import NumericReference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrue.drift.categories import CategoricalReference, WindowCategories
+from retrue.drift.counts import Numbers
 from retrue.drift.effects import effect
 from retrue.drift.native import distance
-from retrue.drift.numbers import Numbers
 from retrue.drift.reference import kind_of
 from retrue.drift.report import Shift
 

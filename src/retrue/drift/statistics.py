@@ -10,7 +10,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from retrue.drift.numbers import Numbers
+    from retrue.drift.counts import Numbers
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

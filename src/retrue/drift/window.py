@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from retrue.drift.categories import CategoricalReference, WindowCategories
-from retrue.drift.numbers import Floats, Numbers
+from retrue.drift.counts import Floats, Numbers
 from retrue.drift.reference import to_floats
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from retrue import bundles, splits
+from retrue.days import midnight
 from retrue.errors import DataError
 from retrue.home import bundles_dir
 from retrue.labelling import label_expression, labels
@@ -22,7 +23,7 @@ from retrue.labelling.label_expression import LATE_LABEL
 from retrue.labelling.label_keys import key_texts
 from retrue.labelling.served_rows import signature, table, with_keys
 from retrue.lake import latest_version, read_version
-from retrue.prediction_table import midnight, read_predictions
+from retrue.prediction_table import read_predictions
 from retrue.refs import BundleRef
 from retrue.serving.features import category_text
 

@@ -69,13 +69,14 @@ Entries = list[Record] | list[Batch]
 class Logged(NamedTuple):
     """What is logged of scored rows beside their scores.
 
-    `columns` are those of the features `names`. `times` of any kind, one a row, or None where no
-    row has one; a text that is no ISO 8601 time counts as none. `keys`, one a row, are None where
-    a part of the key is absent, or in all None.
+    `values` are those of the features `names`, a sequence a row, or a column where `by_column`.
+    `times` of any kind, one a row, or None where no row has one; a text that is no ISO 8601 time
+    counts as none. `keys`, one a row, are None where a part of the key is absent, or in all None.
     """
 
     names: Sequence[str]
-    columns: Sequence[Sequence[Scalar]]
+    values: Sequence[Sequence[Scalar]]
+    by_column: bool
     times: Sequence[object] | None
     keys: Sequence[dict[str, Scalar] | None] | None
 
@@ -106,9 +107,10 @@ def make_entries(
     # Ids begin with the time, so that the index grows at its end; 60 random bits tell apart.
     prefix = f"{received_at_us:014x}"
     times = None if logged.times is None else [*map(_event_time, logged.times)]
-    content = _Content(logged.names, logged.columns, times, logged.keys, scores, decisions)
     # The log refuses the record of a score that is NaN, so it must not pass in a batch.
     if len(scores) >= _MANY_ROWS and all(map(isfinite, scores)):
+        columns = logged.values if logged.by_column else [*zip(*logged.values, strict=True)]
+        content = _Content(logged.names, columns, times, logged.keys, scores, decisions)
         with suppress(OverflowError):  # MessagePack has no integer beyond 64 bits
             return [
                 Batch(
@@ -122,7 +124,10 @@ def make_entries(
                 for part in _parts(content)
             ]
     ids = [f"{prefix}{random.getrandbits(72):018x}" for _ in scores]
-    return list(_records(content, ids, received_at_us, model_version, bundle_sha256))
+    rows = zip(*logged.values, strict=True) if logged.by_column else logged.values
+    absent = [None] * len(scores)
+    parts = zip(ids, rows, times or absent, logged.keys or absent, scores, decisions, strict=True)
+    return [*_records(logged.names, parts, received_at_us, model_version, bundle_sha256)]
 
 
 def _parts(content: _Content) -> Iterator[_Content]:
@@ -167,9 +172,19 @@ def unpack(entries: Entries) -> Iterator[Record]:
     for entry in entries:
         if type(entry) is Batch:
             content = _UNPACKER.decode(entry.content)
-            yield from _records(
-                content,
+            absent = [None] * entry.n_rows
+            parts = zip(
                 ids_of([entry]),
+                zip(*content.columns, strict=True),
+                content.event_times or absent,
+                content.keys or absent,
+                content.scores,
+                content.decisions,
+                strict=True,
+            )
+            yield from _records(
+                content.names,
+                parts,
                 entry.received_at_us,
                 entry.model_version,
                 entry.bundle_sha256,
@@ -179,29 +194,20 @@ def unpack(entries: Entries) -> Iterator[Record]:
 
 
 def _records(
-    content: _Content,
-    ids: Iterable[str],
+    names: Sequence[str],
+    rows: Iterable[tuple[str, Sequence[Scalar], str | None, Any, float, int]],
     received_at_us: int,
     model_version: int,
     bundle_sha256: str,
 ) -> Iterator[Record]:
-    received_at, absent = _received_time(received_at_us), [None] * len(content.scores)
-    rows = zip(
-        ids,
-        zip(*content.columns, strict=True),
-        absent if content.event_times is None else content.event_times,
-        absent if content.keys is None else content.keys,
-        content.scores,
-        content.decisions,
-        strict=True,
-    )
+    received_at = _received_time(received_at_us)
     for prediction_id, values, event_time, key, score, decision in rows:
         yield Record(
             prediction_id,
             received_at_us,
             event_time or received_at,
             None if key is None else _text(key),
-            _text(dict(zip(content.names, values, strict=True))),
+            _text(dict(zip(names, values, strict=True))),
             score,
             decision,
             model_version,

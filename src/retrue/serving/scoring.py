@@ -61,9 +61,8 @@ class Scorer:
         matrix = encode_values(values, self._plan)
         if not is_logged:
             return self._answer(matrix, received_at_us, None)
-        columns = list(zip(*values, strict=True))
         times = [row.get(self._signature.time or "") for row in rows]
-        logged = Logged(self._plan.names, columns, times, list(map(self._key, rows)))
+        logged = Logged(self._plan.names, values, False, times, [*map(self._key, rows)])
         return self._answer(matrix, received_at_us, logged)
 
     def score_columns(self, columns: Mapping[str, Sequence[Scalar]], is_logged: bool) -> Scored:
@@ -78,7 +77,7 @@ class Scorer:
             by_row = zip(*map(columns.__getitem__, names), strict=True)
             keys = [dict(zip(names, one, strict=True)) for one in by_row]
         times = columns.get(self._signature.time or "")
-        logged = Logged(self._plan.names, wanted, times, keys)
+        logged = Logged(self._plan.names, wanted, True, times, keys)
         return self._answer(matrix, received_at_us, logged)
 
     def _answer(
@@ -114,7 +113,7 @@ class Scorer:
         return decisions if self._signature.task == "binary" else [None] * len(decisions)
 
     def _key(self, row: Row) -> dict[str, Scalar] | None:
-        names = self._signature.key
-        if not names or not all(map(row.__contains__, names)):
+        try:
+            return {name: row[name] for name in self._signature.key} or None
+        except KeyError:
             return None
-        return {name: row[name] for name in names}

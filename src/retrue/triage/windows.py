@@ -11,9 +11,10 @@ import pandas as pd
 
 from retrue import bundles, delta, lake, splits
 from retrue.checking import key_hashes
+from retrue.days import midnight
 from retrue.errors import DataError
 from retrue.labelling import label_expression
-from retrue.prediction_table import midnight, read_predictions
+from retrue.prediction_table import read_predictions
 from retrue.refs import DataRef
 from retrue.triage.days_aside import days_aside, unsettled
 from retrue.triage.sides import Side, look
@@ -170,7 +171,7 @@ def _reference(problem: Problem, bundle: BundleRef) -> tuple[pd.DataFrame, pd.Se
         sample = bundles.read_reference(bundle)
         return sample[[name for name in names if name in sample]], None
     frame = lake.read_version(data, columns=[*names, time])
-    frame = frame[frame[time] >= splits.midnight(problem.training.start)]
+    frame = frame[frame[time] >= midnight(problem.training.start)]
     frame = frame.sort_values(time, kind="stable", ignore_index=True)
     return frame[names], pd.to_datetime(frame[time], utc=True)
 
