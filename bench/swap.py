@@ -174,15 +174,9 @@ def _seconds_until(
 
 
 def _n_logged() -> int:
-    import sqlite3
+    from retrue.serving.log_reading import last_seq
 
-    total = 0
-    for path in slots.predictions_dir(NAME).glob("*.sqlite"):
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
-            total += connection.execute("SELECT coalesce(max(seq), 0) FROM predictions").fetchone()[
-                0
-            ]
-    return total
+    return sum(map(last_seq, slots.predictions_dir(NAME).glob("*.sqlite")))
 
 
 @contextmanager

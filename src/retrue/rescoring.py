@@ -10,7 +10,7 @@ from retrue import probes, slots
 from retrue.problems import load_problem
 from retrue.serving.booster import self_check
 from retrue.serving.bundle import read_bundle
-from retrue.serving.records import unpack
+from retrue.serving.packing import unpack
 from retrue.serving.scoring import Scorer
 from retrue.tracing import Rescored, Trace
 

@@ -3,8 +3,9 @@
 import asyncio
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from retrue.serving import log_reading
 from retrue.serving.log_file import LogFile
 from retrue.serving.log_reading import COLUMNS, find, last_seq, read_after, read_newest
+from retrue.serving.packing import Logged, encode, make_entries, unpack
 from retrue.serving.predictions import PredictionLog
-from retrue.serving.records import Batch, Entries, Logged, Record, ids_of, make_entries, unpack
+from retrue.serving.records import Batch, Entries, Record, Row, batches_of, ids_of
 from tests.serving.test_logged_rows import NUMBERS, TEXTS
 
 ROWS = st.lists(
@@ -25,7 +27,10 @@ ROWS = st.lists(
 
 
 def entries_of(
-    rows: Sequence[tuple[Any, ...]], last_score: float = 0.5, only: int | None = None
+    rows: Sequence[tuple[Any, ...]],
+    last_score: float = 0.5,
+    only: int | None = None,
+    received_at_us: int = 10**15,
 ) -> Entries:
     """What is logged of the rows, or of one alone: two features, the last value is the time."""
     numbers = range(len(rows)) if only is None else [only]
@@ -37,7 +42,7 @@ def entries_of(
         [{"n": number} if number % 3 else None for number in numbers],
     )
     scores = [number / 7 if number < len(rows) - 1 else last_score for number in numbers]
-    return make_entries(logged, scores, [1] * len(numbers), 10**15, 3, "f" * 64)
+    return make_entries(logged, scores, [1] * len(numbers), received_at_us, 3, "f" * 64)
 
 
 def plain(records: Sequence[Record]) -> list[Record]:
@@ -71,7 +76,55 @@ def test_a_huge_request_becomes_several_batches() -> None:
 
 def test_scores_that_json_cannot_hold_are_never_packed() -> None:
     entries = entries_of([(1.0, "UA", None)] * 40, float("nan"))
-    assert {type(one) for one in entries} == {Record}
+    assert {type(one) for one in entries} == {Row}
+    assert {type(one) for one in encode(cast("list[Row]", entries))} == {Record}
+
+
+TIMES_US = st.lists(st.integers(0, 3 * 10**6), min_size=8, max_size=40)
+
+
+@given(rows=ROWS, times_us=TIMES_US)
+def test_a_commit_of_many_requests_is_packed_and_each_row_is_found(
+    rows: list[tuple[Any, ...]], times_us: list[int]
+) -> None:
+    """Also when the clock is set back between them."""
+    received = [10**15 + time_us for time_us in times_us]
+    handed_in = [
+        cast("Row", entries_of(rows, only=number % len(rows), received_at_us=at_us)[0])
+        for number, at_us in enumerate(received)
+    ]
+    expected = unpack(handed_in)
+    encoded = encode(handed_in)
+    numbers = [value for row in rows for value in row[:2] if isinstance(value, int)]
+    if all(-(2**63) <= number < 2**64 for number in numbers):  # as MessagePack holds them
+        assert {type(one) for one in encoded} == {Batch}
+    for one in encoded:
+        for record in unpack([one]) if isinstance(one, Batch) else [one]:
+            least, greatest = batches_of(record.prediction_id)
+            assert least <= one.prediction_id <= greatest
+            assert record == next(expected)
+    assert next(expected, None) is None
+
+
+def test_few_rows_of_a_commit_stay_by_themselves() -> None:
+    assert {type(one) for one in encode(cast("list[Row]", some(7)))} == {Record}
+
+
+def test_every_row_of_shared_commits_is_found(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path / "log.sqlite")
+    # Larger requests come between.
+    groups = [some(1) for _ in range(20)] + [some(30)] + [some(2) for _ in range(20)]
+
+    async def write() -> None:
+        await asyncio.gather(*map(log.append, groups))
+
+    asyncio.run(write())
+    log.close()
+    with closing(sqlite3.connect(log.path)) as file:
+        assert file.execute("SELECT count(*) FROM predictions").fetchone() == (0,)
+    written = read_after(log.path, 0)
+    assert {row[1] for row in written} == {one for group in groups for one in ids_of(group)}
+    assert [find(log.path, str(row[1])) for row in written] == written
 
 
 def test_records_and_batches_share_one_count_and_are_read_in_its_order(tmp_path: Path) -> None:

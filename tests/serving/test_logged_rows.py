@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrue.errors import DataError
-from retrue.serving import records
+from retrue.serving import packing
 from retrue.serving.booster import self_check
 from retrue.serving.bundle import read_bundle
 from retrue.serving.encoding import encode
@@ -65,9 +65,8 @@ def test_a_logged_row_is_encoded_to_the_same_bits(
 def log_of(row: dict[str, Any]) -> str:
     """The text that the server logs for a row, through its own code."""
     names = [feature["name"] for feature in FEATURES]
-    logged = records.Logged(names, [[row[name] for name in names]], False, None, None)
-    ((one,),) = [records.make_entries(logged, [0.5], [1], 0, 1, "")]
-    assert isinstance(one, records.Record)
+    logged = packing.Logged(names, [[row[name] for name in names]], False, None, None)
+    (one,) = packing.unpack(packing.make_entries(logged, [0.5], [1], 0, 1, ""))
     return one.row
 
 
@@ -87,9 +86,9 @@ def test_every_record_of_a_server_scores_again_to_the_same_bits(made: Made) -> N
         for _ in range(300)
     ]
     _, entries = scorer.score(json.dumps({"instances": rows}).encode(), True)
-    logged = list(records.unpack(entries))
+    logged = list(packing.unpack(entries))
     body = b'{"instances": [' + ",".join(one.row for one in logged).encode() + b"]}"
-    again = list(records.unpack(scorer.score(body, True)[1]))
+    again = list(packing.unpack(scorer.score(body, True)[1]))
     assert bits([one.score for one in again]) == bits([one.score for one in logged])
     assert [one.row for one in again] == [one.row for one in logged]
     assert len({one.score for one in logged}) > 20
@@ -121,7 +120,7 @@ def outcome(score: Callable[[Any, bool], Scored], given: Any, is_logged: bool) -
         answer, entries = score(given, is_logged)
     except DataError as error:
         return str(error)
-    logged = list(records.unpack(entries))
+    logged = list(packing.unpack(entries))
     assert [one.prediction_id for one in logged] in (answer.prediction_ids, [])
     said = (answer.predictions, answer.decisions, answer.model_version)
     return said, [one._replace(prediction_id="", received_at_us=0) for one in logged]

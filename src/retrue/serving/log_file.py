@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from retrue.errors import RetrueError
-from retrue.serving.records import Batch, Entry, Feedback, Record
+from retrue.serving.packing import encode
+from retrue.serving.records import Batch, Entry, Feedback, Record, Row
 
 _TABLE = """CREATE TABLE predictions (
     seq INTEGER PRIMARY KEY, prediction_id TEXT NOT NULL UNIQUE, received_at_us INTEGER NOT NULL,
@@ -175,6 +176,9 @@ def _write(connection: sqlite3.Connection, group: Sequence[Sequence[Entry]], seq
     by_kind: dict[type[Entry], list[Any]] = {}
     for entries in group:
         by_kind.setdefault(type(entries[0]), []).extend(entries)
+    if rows := by_kind.pop(Row, None):
+        encoded = encode(rows)
+        by_kind.setdefault(type(encoded[0]), []).extend(encoded)
     if len(by_kind) == 1 and sum(map(len, by_kind.values())) <= _STATEMENT_ROWS:
         for kind, rows in by_kind.items():
             seq = _insert(connection, kind, rows, seq)  # a transaction of its own

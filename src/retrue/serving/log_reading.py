@@ -9,7 +9,8 @@ from operator import itemgetter
 from pathlib import Path
 
 from retrue.serving.log_file import failed
-from retrue.serving.records import Batch, Feedback, Record, batch_of, unpack
+from retrue.serving.packing import unpack
+from retrue.serving.records import Batch, Feedback, Record, batches_of
 
 COLUMNS = ("seq", *Record._fields)
 FEEDBACK_COLUMNS = ("seq", *Feedback._fields)
@@ -54,9 +55,10 @@ def read_feedback_after(path: Path, seq: int) -> list[Row]:
 def find(path: Path, prediction_id: str) -> Row | None:
     """Find the record with `prediction_id` in the order of COLUMNS, or None."""
     query = f"SELECT {', '.join(COLUMNS)} FROM predictions WHERE prediction_id = ?"
-    batches = f"SELECT {_BATCH_COLUMNS} FROM batches WHERE prediction_id = ?"
+    batches = f"""SELECT {_BATCH_COLUMNS} FROM batches
+        WHERE prediction_id BETWEEN ? AND ? ORDER BY prediction_id DESC"""
     with _opened(path) as log:
-        packed = _rows(log, "batches", batches, batch_of(prediction_id))
+        packed = _rows(log, "batches", batches, *batches_of(prediction_id))
         rows = chain(_rows(log, "predictions", query, prediction_id), _unpacked(packed))
         return next((row for row in rows if row[1] == prediction_id), None)
 

@@ -121,7 +121,7 @@ class PredictionLog:
             error: LogError | None = None
             try:
                 self._file.commit([records for records, _ in group])
-            except (OSError, sqlite3.Error) as fault:
+            except Exception as fault:  # whatever it is, the thread goes on
                 error = failed(self.path, fault)
             group[0][1].get_loop().call_soon_threadsafe(self._settle, group, error)
         self._file.close()

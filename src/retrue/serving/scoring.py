@@ -20,8 +20,9 @@ from retrue.serving.encoding import (
     select_values,
 )
 from retrue.serving.features import Scalar
+from retrue.serving.packing import Logged, make_entries
 from retrue.serving.parsing import parse_rows
-from retrue.serving.records import Entries, Logged, ids_of, make_entries
+from retrue.serving.records import Entries, ids_of
 
 
 class Answer(msgspec.Struct):
