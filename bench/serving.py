@@ -81,9 +81,9 @@ class Sample:
 def main() -> None:
     """Measure, write the result file, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--connections", type=int, default=16)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=12)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()
     console = Console(stderr=True)
