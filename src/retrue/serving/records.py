@@ -83,7 +83,7 @@ def ids_of(entries: Entries) -> list[str]:
         if type(entry) is Batch:
             ids += map(entry.prediction_id.__add__, _NUMBERS[: entry.n_rows])
         else:
-            ids.append(cast("Record", entry).prediction_id)
+            ids.append(cast("Row", entry).prediction_id)
     return ids
 
 
