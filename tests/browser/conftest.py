@@ -81,9 +81,12 @@ def browser(executable: str) -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running(executable: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Start it all and have one version in service; stop it all, also after a failure."""
+    """Start it all and have one version in service; stop it all, also after a failure.
+
+    An idle stack takes a fifth of a core, so it does not wait for the end of the session.
+    """
     root = tmp_path_factory.mktemp("browser")
     (root / "configs").mkdir()
     (root / "expectations").mkdir()

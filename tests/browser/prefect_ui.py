@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import Locator, Page, expect
 
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 """For a page; on an idle machine each is there in one second."""
 
 RUN_TIMEOUT_S = 240

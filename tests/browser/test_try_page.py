@@ -18,7 +18,7 @@ from retrue.serving.log_reading import read_after
 from tests.browser.conftest import SHOTS
 from tests.serving.tiny_model import RICH, RICH_PROCESSING, Made, Server, json_rows, make_bundle
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

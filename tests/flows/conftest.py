@@ -26,7 +26,7 @@ PROBLEMS = (
 N_FLOWS = 6
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Start it all once; stop it all, also when a test or the start itself has failed."""
     root = tmp_path_factory.mktemp("project")

@@ -27,7 +27,7 @@ from retrue.stack import Urls
 from tests.flows.project import ALL
 from tests.flows.warm import Order
 
-DEADLINE_S = 180
+DEADLINE_S = 270
 """A flow takes seconds on an idle machine; on one that builds and tests all else, a minute."""
 
 STACK = [pytest.mark.stack, pytest.mark.timeout(600)]

@@ -1,0 +1,1 @@
+"""Tests of flows on a real stack."""
