@@ -10,9 +10,9 @@ import pytest
 
 from retrue.serving import predictions
 from retrue.serving.log_file import LogError
-from retrue.serving.log_reading import COLUMNS, find, read_after
+from retrue.serving.log_reading import COLUMNS, find, read_after, read_feedback_after
 from retrue.serving.predictions import PredictionLog
-from retrue.serving.records import Record
+from retrue.serving.records import Feedback, Record
 
 
 def records(start: int, n_rows: int) -> list[Record]:
@@ -109,6 +109,23 @@ def test_a_group_that_cannot_be_written_fails_whole_and_the_next_is_taken(tmp_pa
     asyncio.run(write())
     log.close()
     assert [row[1] for row in read_after(log.path, 0)] == ["id0", "id1"]
+
+
+def test_a_fault_that_is_not_sqlites_fails_its_group_and_the_next_is_taken(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path / "log.sqlite")
+    (odd,) = [one._replace(decision=2**70) for one in records(0, 1)]  # an OverflowError
+
+    async def write() -> None:
+        # Of two kinds, so that a transaction is open when it comes.
+        labels = log.append([Feedback(1, None, "id1", "1", None)])
+        found = await asyncio.gather(labels, log.append([odd]), return_exceptions=True)
+        assert [type(one) for one in found] == [LogError, LogError]
+        await log.append(records(1, 1))
+
+    asyncio.run(write())
+    log.close()
+    assert [row[1] for row in read_after(log.path, 0)] == ["id1"]
+    assert read_feedback_after(log.path, 0) == []
 
 
 def test_a_deleted_file_is_noticed(tmp_path: Path) -> None:

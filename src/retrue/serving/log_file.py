@@ -88,7 +88,7 @@ class LogFile:
             self._insist_on_file()
             connection = self._connection or self._open()
             self._seq = _write(connection, group, self._seq)
-        except (OSError, sqlite3.Error) as fault:
+        except Exception as fault:
             # Nothing is known of the connection now; closing it rolls back what is open.
             self._disconnect()
             if getattr(fault, "sqlite_errorcode", None) in _DOUBTFUL:
