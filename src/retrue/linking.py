@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from retrue.config import Link, Problem
+from retrue.days import midnight
 from retrue.errors import DataError
 from retrue.matches import Matches, link_name
 from retrue.partners import Codes, find_partners
@@ -47,7 +48,7 @@ def known_before(
     for step in data.links:
         times += [(step.table, column) for column in step.as_of.values()]
         times += [(step.table, step.on[data.time])] if data.time in step.on else []
-    end = pd.Timestamp(until, tz="UTC")
+    end = midnight(until)
     known = dict(tables)
     for table, column in times:
         if table not in known:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from math import ceil, inf
 from typing import TYPE_CHECKING, Any
 
 from retrue import delta, delta_upkeep, ledger, monitoring, prediction_logs, prediction_table
+from retrue.days import midnight
 from retrue.delta_sync import sync_log
 from retrue.home import lake_dir
 from retrue.labelling import feedback, labels
@@ -128,8 +129,7 @@ def _is_collected(problem: str, log: Path) -> bool:
 
 
 def _delete_rows(problem: Problem, book: Ledger, received_before_us: int) -> int:
-    day = undecided_since(problem, book)
-    until = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    until = midnight(undecided_since(problem, book))
     return prediction_table.delete_before(problem.name, received_before_us, until)
 
 

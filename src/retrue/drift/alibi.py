@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 def detect(sides: Sides) -> Detected:
     """`TabularDrift` on each feature, `ClassifierDrift` with a LightGBM forest on all jointly."""
     kinds = sides.kinds
-    categorical = {name for name, kind in kinds.items() if kind == "categorical"}
-    columns = list(kinds)
-    ref, cur = domain.encode(sides.sample[columns], sides.window.sample[columns], categorical)
+    ref, cur = domain.matrices(sides)
     found = _joint(ref, cur, list(kinds.values()), sides.seed)
     features = {
         name: single(ref[:, i], cur[:, i], kind) for i, (name, kind) in enumerate(kinds.items())

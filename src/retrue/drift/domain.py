@@ -16,6 +16,8 @@ from retrue.drift.statistics import one_sided_p_value
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from retrue.drift.single import Sides
+
 Floats = npt.NDArray[np.float64]
 FOLDS = 2
 # A small forest on purpose: rows of one hour share their weather, and a larger classifier learns
@@ -51,6 +53,13 @@ class Joint:
         """Raise ValueError where a figure is not finite: it must not read as "no drift"."""
         if not np.isfinite([self.magnitude, self.p_value, *self.contributions]).all():
             raise ValueError(f"magnitude {self.magnitude}, p-value {self.p_value}")
+
+
+def matrices(sides: Sides) -> tuple[Floats, Floats]:
+    """Samples of whole rows of both sides, as `encode` makes them; columns as in `sides.kinds`."""
+    columns = list(sides.kinds)
+    categorical = {name for name, kind in sides.kinds.items() if kind == "categorical"}
+    return encode(sides.sample[columns], sides.window.sample[columns], categorical)
 
 
 def encode(

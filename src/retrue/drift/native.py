@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 def detect(sides: Sides) -> Detected:
     """K-S or chi-squared on each feature, a cross-fitted forest on samples of all jointly."""
     kinds = sides.kinds
-    categorical = {name for name, kind in kinds.items() if kind == "categorical"}
-    columns = list(kinds)
-    ref, cur = domain.encode(sides.sample[columns], sides.window.sample[columns], categorical)
+    ref, cur = domain.matrices(sides)
     found = domain.joint(ref, cur, list(kinds.values()), sides.seed)
     features = {
         name: single(sides.reference.columns[name], sides.window.columns[name]) for name in kinds

@@ -121,6 +121,14 @@ def standing_of(
     return Standing("due") if check is None else _after_refusals(connection, check, backoff, now)
 
 
+def answers(checks: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether a retraining is the answer to one of the checks."""
+    return sa.and_(
+        RETRAININGS.c.problem == checks.c.problem,
+        RETRAININGS.c.trigger_key == checks.c.trigger_key,
+    )
+
+
 def answered_by_newer(check: Any) -> sa.Select[Any]:
     """Retrainings that answered a later window of the same version (columns or a row of checks).
 
@@ -132,10 +140,7 @@ def answered_by_newer(check: Any) -> sa.Select[Any]:
         .join_from(
             RETRAININGS,
             other,
-            sa.and_(
-                RETRAININGS.c.problem == other.c.problem,
-                RETRAININGS.c.trigger_key == other.c.trigger_key,
-            ),
+            answers(other),
         )
         .where(
             other.c.problem == check.problem,
@@ -161,10 +166,7 @@ def _after_refusals(
         .join_from(
             RETRAININGS,
             DRIFT_CHECKS,
-            sa.and_(
-                RETRAININGS.c.problem == DRIFT_CHECKS.c.problem,
-                RETRAININGS.c.trigger_key == DRIFT_CHECKS.c.trigger_key,
-            ),
+            answers(DRIFT_CHECKS),
         )
         .where(
             DRIFT_CHECKS.c.problem == check.problem,

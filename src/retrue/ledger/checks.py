@@ -8,7 +8,14 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from retrue.errors import LedgerError
-from retrue.ledger.backoff import FINISHED, Backoff, Standing, answered_by_newer, standing_of
+from retrue.ledger.backoff import (
+    FINISHED,
+    Backoff,
+    Standing,
+    answered_by_newer,
+    answers,
+    standing_of,
+)
 from retrue.ledger.store import DRIFT_CHECKS, RETRAININGS, Ledger
 
 _ANY_ATTEMPTS = 2**31 - 1
@@ -94,12 +101,7 @@ def open_decisions(ledger: Ledger, problem: str, max_attempts: int = 3) -> list[
         RETRAININGS.c.status.in_(FINISHED),
         sa.and_(RETRAININGS.c.status == "failed", RETRAININGS.c.attempts >= max_attempts),
     )
-    finished = (
-        sa.select(RETRAININGS.c.id)
-        .where(RETRAININGS.c.problem == DRIFT_CHECKS.c.problem)
-        .where(RETRAININGS.c.trigger_key == DRIFT_CHECKS.c.trigger_key)
-        .where(done)
-    )
+    finished = sa.select(RETRAININGS.c.id).where(answers(DRIFT_CHECKS)).where(done)
     return _select(
         ledger,
         sa.and_(
