@@ -8,6 +8,7 @@ from retrue.config import Problem, Source
 from retrue.errors import ConfigError
 from retrue.labelling import label_expression
 from retrue.metric_table import deciding
+from retrue.objectives import ALIASES, OBJECTIVES
 
 Loc = tuple[str | int, ...]
 Fault = tuple[Loc, str, str, str]
@@ -43,6 +44,7 @@ def cross_checks(problem: Problem) -> Iterable[Fault]:
     yield from _label(problem)
     yield from _features(problem)
     yield from _processing(problem)
+    yield from _objective(problem)
     yield from _cluster(problem)
     yield from _spans(problem)
     yield from _evidence(problem)
@@ -123,6 +125,18 @@ def _processing(problem: Problem) -> Iterable[Fault]:
     if problem.training.class_weights != "none" and problem.label.task == "regression":
         loc = ("training", "class_weights")
         yield loc, "none for a regression", problem.training.class_weights, "remove it"
+
+
+def _objective(problem: Problem) -> Iterable[Fault]:
+    """The task decides what is fitted; only a regression has a choice."""
+    task = problem.label.task
+    choices = OBJECTIVES if task == "regression" else (task,)
+    for name, value in problem.training.params.items():
+        if name in ALIASES:
+            yield ("training", "params", name), "objective", name, "rename it"
+        if name == "objective" and value not in choices:
+            expected, loc = f"{' or '.join(choices)} for a {task}", ("training", "params", name)
+            yield loc, expected, str(value), "correct it, or remove it"
 
 
 def _cluster(problem: Problem) -> Iterable[Fault]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from retrue import objectives
 from retrue.days import midnight
 from retrue.errors import TrainingError
 from retrue.labelling import label_expression
@@ -99,6 +100,14 @@ def split(frame: pd.DataFrame, problem: Problem, until: date) -> Split:
             f"{rarest} of {len(values)}",
             f"{where}, label {problem.label.expression}",
             "widen the span, or compare with another bound",
+        )
+    objective = str(problem.training.params.get("objective", "regression"))
+    if problem.label.task == "regression" and objective not in objectives.allowed([values]):
+        raise TrainingError(
+            f"labels above 0 for {objective}" if values.max() > 0 else "a label above 0",
+            f"{values.min():g} to {values.max():g} in {len(values)} training rows",
+            f"{where}, label {problem.label.expression}",
+            "correct the labels, or remove objective from training.params",
         )
     return Split(train, holdout, cut, classes)
 

@@ -285,7 +285,7 @@ def parameters(problem: Problem, n_classes: int) -> dict[str, Any]:
     return {
         **({} if is_told else {BIN_ROWS[0]: MOST_BIN_ROWS}),
         **problem.training.params,
-        "objective": problem.label.task,
+        "objective": problem.training.params.get("objective", problem.label.task),
         **({"num_class": n_classes} if n_classes else {}),
         "metric": "none",
         "seed": problem.training.seed,

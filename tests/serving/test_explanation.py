@@ -1,5 +1,6 @@
 """What each column adds to the margin, against lightgbm's own package."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,11 @@ from retrue.encoding_frame import encode_frame
 from retrue.errors import DataError
 from retrue.serving.booster import self_check
 from retrue.serving.bundle import read_bundle
+from retrue.serving.encoding import encode
 from retrue.serving.explanation import MAX_ROWS, explain
 from retrue.serving.features import width
 from retrue.serving.log_reading import read_after
-from tests.serving.tiny_model import CLASSES, Made, Start, json_rows
+from tests.serving.tiny_model import CLASSES, Made, Start, json_rows, make_bundle
 
 TASKS = ["binary", "multiclass", "regression"]
 
@@ -43,6 +45,17 @@ def test_contributions_are_lightgbms_summed_by_source_column(
         assert margins.tolist() == raw[at].tolist()
         base = np.atleast_1d(found.base_value)
         np.testing.assert_allclose(values.sum(axis=1) + base, margins, rtol=1e-9, atol=1e-9)
+
+
+def test_a_logarithmic_link_is_served_as_lightgbm_does_and_told(tmp_path: Path) -> None:
+    made = make_bundle(tmp_path / "made", task="regression", objective="tweedie")
+    bundle, frame = read_bundle(made.path), made.frame.head(9)
+    booster = self_check(bundle)
+    found = explain(json_rows(frame), bundle.signature, booster)
+    assert found.unit == "logarithm of the label's"
+    scores = booster.predict(encode(json_rows(frame), bundle.signature.features))
+    assert scores == made.scores(frame)
+    np.testing.assert_allclose(np.exp(found.margins), scores)
 
 
 def test_more_rows_than_a_person_reads_are_refused(made: Made) -> None:

@@ -110,6 +110,7 @@ def make_bundle(
     task: str = "binary",
     wanted: Features = FEATURES,
     processing: Processing | None = None,
+    objective: str | None = None,
 ) -> Made:
     """Train a tiny model and write its bundle into the new folder `path`."""
     frame = make_frame(600, seed)
@@ -125,7 +126,7 @@ def make_bundle(
         "regression": frame["wind"] + frame["hour"],
     }[task].to_numpy()
     data = lightgbm.Dataset(matrix, labels, categorical_feature=categorical, free_raw_data=True)
-    params = {"objective": task, "verbosity": -1, "num_leaves": 7, "num_threads": 1}
+    params = {"objective": objective or task, "verbosity": -1, "num_leaves": 7, "num_threads": 1}
     classes = CLASSES if task == "multiclass" else []
     params |= {"num_class": len(classes) or 1, "seed": seed, "min_data_per_group": 5}
     booster = lightgbm.train(params, data, 20)

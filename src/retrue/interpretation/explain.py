@@ -32,7 +32,6 @@ MIN_ROWS = 40
 N_LINES = 60
 """ICE lines that decide a direction; a share of 60 lines has a standard error of at most .065."""
 N_GRID = 6
-UNITS = {"binary": "log odds", "multiclass": "log odds", "regression": "the label's unit"}
 
 
 class FeatureEffect(BaseModel):
@@ -128,7 +127,7 @@ def effects(
                 else dict(zip(model.classes, ways.tolist(), strict=True)),
             )
         )
-    return Explanation(features=tuple(found), n_rows=len(contributions), unit=UNITS[model.task])
+    return Explanation(features=tuple(found), n_rows=len(contributions), unit=model.unit)
 
 
 def kept_path(bundle: BundleRef) -> Path:

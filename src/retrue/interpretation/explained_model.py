@@ -14,6 +14,7 @@ from retrue.encoding_frame import encode_frame
 from retrue.errors import TrainingError
 from retrue.serving.calibration import Calibrator
 from retrue.serving.features import Feature, width
+from retrue.serving.links import has_log_link
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +52,14 @@ class ExplainedModel:
         return self.classes or ("",)
 
     @property
+    def unit(self) -> str:
+        """What margins, and the contributions to them, are in."""
+        if self.task != "regression":
+            return "log odds"
+        is_log = has_log_link(self._text.encode())
+        return "the logarithm of the label's unit" if is_log else "the label's unit"
+
+    @property
     def slices(self) -> list[slice]:
         """Columns of each feature."""
         ends = np.cumsum([width(feature) for feature in self.features]).tolist()
@@ -68,7 +77,7 @@ class ExplainedModel:
         return calibrators.apply(self.calibrator, found)
 
     def margins(self, matrix: Floats) -> Floats:
-        """Scores before the link function, shape (n_rows, n_outputs): log odds, or the values.
+        """Scores before the link function, shape (n_rows, n_outputs), in `unit`.
 
         Before any calibration, which the trees know nothing of.
         """
@@ -121,8 +130,13 @@ class ExplainedModel:
     @cached_property
     def _n_averaged(self) -> int:
         """A random forest's score is the mean of its trees, but LightGBM adds up its margins."""
-        is_mean = "\naverage_output" in self.booster.model_to_string(num_iteration=1)
+        is_mean = "\naverage_output" in self._text
         return int(self.booster.current_iteration()) if is_mean else 1
+
+    @property
+    def _text(self) -> str:
+        """What the model says of itself, with a single tree."""
+        return str(self.booster.model_to_string(num_iteration=1))
 
     def _predict(self, matrix: Floats, **how: bool) -> Floats:
         found = self.booster.predict(matrix, num_threads=self.n_threads, **how)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrue import metrics, splits, training
+from retrue import metrics, objectives, splits, training
 from retrue.encoding_frame import categorical_columns, encode_frame, fit_features, matrix_columns
 from retrue.search.binned import Binned
 from retrue.search.folds import Fold, folds, recipe_share
@@ -54,6 +54,13 @@ class Material:
     def span_days(self) -> float:
         """Days from the oldest training row to the newest; 0 without a time column."""
         return float(splits.ages(self.train, self.problem).max())
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """What a regression may be fitted to on each fold; empty for a class."""
+        if self.problem.label.task != "regression":
+            return ()
+        return objectives.allowed(self.y[fold.train] for fold in self.folds)
 
 
 def material(parts: Split, problem: Problem) -> Material:

@@ -24,6 +24,8 @@ _HELD_BACK: Choices = {
     "lambda_l2": 5.0,
     "cat_smooth": 50.0,
     "max_bin": 63,
+    # Of a regression whose labels allow it: amounts mostly spread as wide as they are large.
+    "objective": "tweedie",
 }
 _LARGER: Choices = {"num_leaves": 63, "min_data_in_leaf": 20, "max_bin": 255}
 _PLAIN: Choices = {
@@ -52,10 +54,13 @@ def variations(space: Space, best: Choices) -> list[Choices]:
         {"half_life_days": lives[-1]},
         {"algorithm": "extra_trees", "num_leaves": 31, "learning_rate": 0.1},
         # Many leaves, none of which may say much: fits what a few trees of few leaves cannot.
-        {"num_leaves": 255, "lambda_l2": NUMBERS["lambda_l2"][1], "learning_rate": 0.1},
+        {"num_leaves": 127, "lambda_l2": 100.0, "feature_fraction": 0.7},
         {"num_leaves": 6, "learning_rate": 0.1},
         {"half_life_days": lives[min(1, len(lives) - 1)], "algorithm": "extra_trees"},
     ]
+    if "objective" in best:
+        other = "regression" if best["objective"] == "tweedie" else "tweedie"
+        changes.insert(0, {"objective": other})
     return [_of(space, best | change) for change in changes]
 
 

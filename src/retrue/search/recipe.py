@@ -33,6 +33,11 @@ class Recipe(BaseModel):
         return "extra_trees" if self.params.get("extra_trees") and boosting != "rf" else boosting
 
     @property
+    def objective(self) -> str:
+        """Of a regression: what it is fitted to, by default squared error."""
+        return str(self.params.get("objective", "regression"))
+
+    @property
     def n_leaves(self) -> int:
         """Leaves of the whole model, the measure of how complex it is."""
         return int(self.params.get("num_leaves", 31)) * self.num_boost_round

@@ -57,7 +57,7 @@ def begin(problem: Problem, data: DataRef) -> Begun:
         study.keep_rivals(rivals(of, began + problem.search.budget_s / 10))
     guesses = [("configured", _to_the_turn(recipe_of(problem)))]
     earlier = serving_recipe(problem)
-    if earlier is not None:
+    if earlier is not None and earlier.objective in ("regression", *of.objectives):
         guesses.append(("champion", _to_the_turn(earlier)))
     study.begin(
         [
@@ -164,7 +164,7 @@ def serving_recipe(problem: Problem) -> Recipe | None:
 
 
 def _space(of: Material) -> Space:
-    return Space(of.problem, of.train, of.span_days)
+    return Space(of.problem, of.train, of.span_days, of.objectives)
 
 
 def _to_the_turn(recipe: Recipe) -> Recipe:

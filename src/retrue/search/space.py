@@ -11,6 +11,8 @@ from retrue.frame_columns import column
 from retrue.search.recipe import Recipe, recipe_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from retrue.config import Problem
@@ -56,7 +58,13 @@ class Trial(Protocol):
 class Space:
     """The choices there are for one problem, by what its training part holds."""
 
-    def __init__(self, problem: Problem, train: pd.DataFrame, span_days: float) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        train: pd.DataFrame,
+        span_days: float,
+        objectives: Sequence[str] = (),
+    ) -> None:
         self._base = recipe_of(problem)
         self._numeric = problem.features.numeric
         self._missing = tuple(n for n in self._numeric if column(train, n).isna().any())
@@ -70,6 +78,7 @@ class Space:
         rare = problem.processing.rare_below
         self.options: dict[str, tuple[Choice, ...]] = {
             "algorithm": ALGORITHMS,
+            "objective": _unique(self._base.objective, *objectives),
             "max_bin": BINS,
             "half_life_days": _unique(0.0, half, *lives),
             "fill": ("as configured", *(("median",) if self._missing else ())),
@@ -104,6 +113,8 @@ class Space:
         params = {
             k: v for k, v in self._base.params.items() if k not in ("boosting", "extra_trees")
         }
+        if len(self.options["objective"]) > 1:
+            params["objective"] = chosen["objective"]
         params |= {name: chosen[name] for name in self._ranges(algorithm) if name in chosen}
         params["max_bin"] = chosen["max_bin"]
         if algorithm in ("dart", "rf"):
@@ -136,6 +147,7 @@ class Space:
         wanted: Choices = {
             **of_processing,
             "algorithm": recipe.algorithm,
+            "objective": recipe.objective,
             "max_bin": params.get("max_bin", 255),
             "half_life_days": recipe.half_life_days,
             "class_weights": recipe.class_weights,

@@ -10,6 +10,7 @@ from retrue.errors import BundleError
 from retrue.serving.bundle import Bundle
 from retrue.serving.calibration import calibrate
 from retrue.serving.encoding import encode, n_columns
+from retrue.serving.links import has_log_link
 
 # C_API_DTYPE_FLOAT64, row-major and C_API_PREDICT_*, from LightGBM's c_api.h.
 _FLOAT64, _ROW_MAJOR = 1, 1
@@ -52,6 +53,7 @@ class Booster:
         path = os.fspath(_library_path())
         self._n_features = n_features
         self._n_classes = n_classes
+        self.has_log_link = has_log_link(model)
         self._parallel = ctypes.CDLL(path)
         # PyDLL keeps the interpreter lock: for a call of 10 us, giving it up costs more than the
         # call, and the thread that writes the log would take it for longer.

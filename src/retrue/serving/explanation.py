@@ -19,6 +19,7 @@ _UNITS = {
     "multiclass": "score of a class before softmax and calibration",
     "regression": "the label's",
 }
+_LOG_UNIT = "logarithm of the label's"
 
 
 class Explanation(msgspec.Struct):
@@ -55,7 +56,7 @@ def explain(rows: Sequence[Row], signature: Signature, booster: Booster) -> Expl
 
     contributions = [[by_name(columns) for columns in classes] for classes in values]
     base = [columns[-1] for columns in values[0]]
-    unit = _UNITS[signature.task]
+    unit = _LOG_UNIT if booster.has_log_link else _UNITS[signature.task]
     if signature.classes:
         return Explanation(contributions, margins, base, unit)
     singles = [of_row for (of_row,) in contributions]
