@@ -15,6 +15,7 @@ import os
 import tempfile
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from retrue.config import Problem
     from retrue.refs import DataRef
+    from retrue.search.trials import TrialRecord
     from retrue.splits import Split
 
 LOWER_IS_BETTER = ("log_loss", "rmse", "mae")
@@ -128,7 +130,9 @@ def _run(
             told = {"budget_s": budget_s, "seed": seed}
             asked = tuned.model_copy(update={"search": tuned.search.model_copy(update=told)})
             begun = run.begin(asked, data)
-            run.lane(asked, data, begun, lambda trial, line: None)
+            n = asked.search.n_workers
+            with ThreadPoolExecutor(n) as lanes:  # in the flow they are task runs, in threads too
+                list(lanes.map(lambda _: run.lane(asked, data, begun, _untold), range(n)))
             found = run.finish(asked, data, begun)
             tuned = apply(asked, found.recipe)
             more = {"trials": len(found.trials), "reason": found.reason}
@@ -139,6 +143,10 @@ def _run(
     spent = {"wall_s": time.perf_counter() - wall, "cpu_s": sum(os.times()[:4]) - cpu}
     y = splits.target(parts.holdout, problem, parts.classes)
     return {"figures": _figures(problem.label.task, y, scores), **spent, **more}
+
+
+def _untold(trial: TrialRecord, line: str) -> None:
+    """No progress is shown."""
 
 
 def _figures(task: str, y: NDArray[Any], scores: NDArray[Any]) -> dict[str, float]:

@@ -204,8 +204,9 @@ class Search(Section):
     """Seconds; a trial that still runs then is cut off."""
     max_trials: int = Field(default=100, ge=1, le=100_000)
     n_folds: int = Field(default=4, ge=2, le=20)
-    n_workers: int = Field(default=1, ge=1, le=256)
-    """Trials at a time. With one, the same seed and `max_trials` give the same recipe."""
+    n_workers: int = Field(default=2, ge=1, le=256)
+    """Trials at a time, which share `training.num_threads`: most fits gain little from a second
+    thread. With one, the same seed and `max_trials` give the same recipe."""
     cluster: str = ""
     """Address of a Dask scheduler, such as tcp://10.0.0.5:8786; empty: this machine."""
     seed: int = Field(default=7, ge=0, le=2**31 - 1)

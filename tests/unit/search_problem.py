@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def with_search(problem: Problem, **changes: Any) -> Problem:
     """The problem with other bounds of its search."""
-    told = {"budget_s": 600.0, "max_trials": 5, "n_folds": 3, "seed": 3} | changes
+    told = {"budget_s": 600.0, "max_trials": 5, "n_folds": 3, "n_workers": 1, "seed": 3} | changes
     update = {"search": problem.search.model_copy(update=told)}
     return problem.model_copy(update=update)
 

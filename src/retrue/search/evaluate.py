@@ -11,7 +11,7 @@ import numpy as np
 
 from retrue import metrics, objectives, splits, training
 from retrue.encoding_frame import categorical_columns, encode_frame, fit_features, matrix_columns
-from retrue.search.binned import Binned
+from retrue.search.binned import MOST_BYTES, Binned
 from retrue.search.folds import Fold, folds, recipe_share
 from retrue.search.recipe import Recipe, apply
 
@@ -113,11 +113,11 @@ class Evaluator:
     Not to be shared by threads: the weights of a kept data set are those of its last recipe.
     """
 
-    def __init__(self, of: Material, num_threads: int) -> None:
+    def __init__(self, of: Material, num_threads: int, n_beside: int = 0) -> None:
         self.of = of
         self._num_threads = num_threads
         self._ages = splits.ages(of.train, of.problem)
-        self._kept = Binned()
+        self._kept = Binned(MOST_BYTES // (n_beside + 1))
         self._encoded: dict[int, tuple[str, Encoded]] = {}
 
     def score(

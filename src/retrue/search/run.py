@@ -82,7 +82,8 @@ def lane(problem: Problem, data: DataRef, begun: Begun, tell: Tell) -> int:
         progress.tell(trial, begun.deadline)
 
     if not problem.search.cluster:
-        here = Evaluator(of, max(problem.training.num_threads // problem.search.n_workers, 1))
+        n = problem.search.n_workers
+        here = Evaluator(of, max(problem.training.num_threads // n, 1), n_beside=n - 1)
         return work(study, here, len(of.folds), begun.deadline, told)
     from retrue.search.cluster import RemoteEvaluator
 
