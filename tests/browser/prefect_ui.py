@@ -47,6 +47,11 @@ class PrefectUI:
         of_problem = self.page.get_by_role("link", name=problem, exact=True)
         return self.page.get_by_role("row").filter(has=of_flow).filter(has=of_problem)
 
+    def open_deployment(self, flow: str, problem: str) -> None:
+        """Go where the list links to: it is drawn anew while it is searched, and a click is lost."""
+        link = self.row(flow, problem).locator("a[href*='/deployments/deployment/']")
+        self.open(link.get_attribute("href") or "")
+
     def parameter(self, title: str) -> Locator:
         """A parameter of the form, by its title."""
         label = self.page.locator(".schema-form-property__label")
@@ -84,11 +89,20 @@ class PrefectUI:
             notice.first.wait_for(state="hidden")
         raise AssertionError(f"five times: {refused}")
 
+    def refuse_once(self, address: str) -> None:
+        """The next request is answered as by a server whose database is busy."""
+        self.page.route(address, lambda route: route.fulfill(status=503), times=1)
+
     def submit(self) -> None:
         """Send the form of a run off, and open the run."""
         made = self.page.locator("a[href*='/runs/flow-run/']")
         button = self.page.get_by_role("button", name="Submit")
-        self.press(button.click, made, "Something went wrong")
+        # By a key: a notice may lie over the button.
+        self.press(
+            lambda: button.press("Enter"),
+            made,
+            "Something went wrong trying to create a flow run",
+        )
         made.first.click()
 
     def quick_run(self, row: Locator) -> None:

@@ -44,7 +44,7 @@ def test_a_retraining_asked_for_in_the_form_is_done_once_and_as_asked(ui: Prefec
     page = ui.page
     before = ledger.retrainings(ledger.connect(), NAME)
     ui.open_deployments(NAME)
-    ui.row("retrain", NAME).locator("a[href*='/deployments/deployment/']").click()
+    ui.open_deployment("retrain", NAME)
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_role("button", name="Custom run").click()
 
@@ -56,6 +56,7 @@ def test_a_retraining_asked_for_in_the_form_is_done_once_and_as_asked(ui: Prefec
     ui.pick_day("Until", UNTIL)
     ui.parameter("Reason").locator("textarea").fill(REASON)
     ui.shoot(SHOTS / "custom-run-form.png")
+    ui.refuse_once("**/create_flow_run")
     ui.submit()
     run_id = ui.flow_run_id()
     ui.await_completion()
@@ -86,6 +87,7 @@ def test_a_quick_run_from_the_menu_of_a_deployment_deploys(ui: PrefectUI) -> Non
     page = ui.page
     before = ledger.history(ledger.connect(), NAME)
     ui.open_deployments(NAME)
+    ui.refuse_once("**/create_flow_run")
     ui.quick_run(ui.row("deploy", NAME))
     ui.await_completion()
 
