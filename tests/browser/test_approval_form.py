@@ -102,6 +102,7 @@ def fill(ui: PrefectUI, choice: str, reason: str, name: str) -> Locator:
 def answer(ui: PrefectUI, form: Locator) -> None:
     """Send the form of the waiting run off."""
     button = form.get_by_role("button", name="Submit")
+    ui.refuse_once("**/resume")
     ui.press(button.click, ui.page.get_by_text("Flow run resumed"), "Failed to resume flow run")
 
 
