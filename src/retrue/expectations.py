@@ -70,7 +70,15 @@ def evaluate(
     expectations: list[dict[str, Any]], frame: pd.DataFrame, parameters: Mapping[str, float]
 ) -> list[dict[str, Any]]:
     """Evaluate a suite; arguments and result as `expectations_process.evaluate` tells."""
-    _CONFIGURATIONS.forget()
+    try:
+        return _results(expectations, frame, parameters)
+    finally:
+        _forget()
+
+
+def _results(
+    expectations: list[dict[str, Any]], frame: pd.DataFrame, parameters: Mapping[str, float]
+) -> list[dict[str, Any]]:
     batch = _whole_frame().get_batch({"dataframe": frame})
     results = _evaluate(batch, expectations, "BOOLEAN_ONLY", parameters)
     for at, expectation in enumerate(expectations):
@@ -87,6 +95,15 @@ def _whole_frame() -> Any:
     context.variables.progress_bars = {"globally": False}
     asset = context.data_sources.add_pandas("pandas").add_dataframe_asset("frame")
     return asset.add_batch_definition_whole_dataframe("whole")
+
+
+def _forget() -> None:
+    """Let go of the frame and of what each rule said of each row, which the engine keeps."""
+    _CONFIGURATIONS.forget()
+    engine = _whole_frame().data_asset.datasource.get_execution_engine()
+    engine.batch_manager.batch_data_cache.clear()
+    engine.batch_manager.reset_batch_cache()
+    engine._metric_cache.clear()
 
 
 def _evaluate(
@@ -125,6 +142,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
     # This module raises its own level to tell of each temporary folder it makes.
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
+    memory.part_with_large()
     pd.options.mode.copy_on_write = True  # it takes a copy of the whole table for most rules
     # Collections amid a suite would find nothing, and walk through all of the library.
     gc.disable()
