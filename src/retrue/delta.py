@@ -28,8 +28,9 @@ from deltalake import (
 )
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
+from retrue.delta_files import Ordered, write_file
 from retrue.delta_sync import sync, sync_log
-from retrue.delta_types import fitted, storable_schema
+from retrue.delta_types import storable_schema
 from retrue.errors import DataError
 
 # delta-rs drops log entries after 30 days by default, and with them the versions' metadata.
@@ -57,15 +58,16 @@ def overwrite(path: Path, table: pa.Table, meta: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def written(path: Path, parts: Iterable[pa.Table]) -> Iterator[Written]:
+def written(path: Path, parts: Iterable[pa.Table | Ordered]) -> Iterator[Written]:
     """Write `parts`, one file each, for `commit`; only one part is in memory at a time.
 
     Parameters
     ----------
     path : Path
         The table, which need not be there yet. No lock is needed until the commit.
-    parts : iterable of Table
-        At least one, with the columns of the first; rows are read back in this order.
+    parts : iterable of Table or Ordered
+        At least one, with the columns of the first; rows are read back in this order. Of those to
+        be ordered no ordered copy is made, but of some rows at a time.
 
     Yields
     ------
@@ -252,15 +254,14 @@ def _write(
     path: Path,
     version: int,
     number: int,
-    part: pa.Table,
+    part: pa.Table | Ordered,
     schema: pa.Schema,
     has_statistics: bool = False,
 ) -> AddAction:
     path.mkdir(parents=True, exist_ok=True)
     file = path / f"{version:08d}-{number:06d}-{uuid.uuid4().hex}.parquet"
     try:
-        rows = fitted(part, schema, path)
-        pq.write_table(rows, file, store_schema=False, write_statistics=has_statistics)
+        write_file(file, part, schema, path, has_statistics)
         sync(file)
     except BaseException:
         file.unlink(missing_ok=True)

@@ -17,7 +17,9 @@ _NAN = np.array(np.nan).view(np.int64)[()]
 """The one pattern of bits that all missing floats are taken for."""
 
 
-def content_sha256(frame: pd.DataFrame, key: Sequence[str]) -> str:
+def content_sha256(
+    frame: pd.DataFrame, key: Sequence[str], order: npt.NDArray[np.intp] | None = None
+) -> str:
     """SHA-256 (hex) of all values of a table.
 
     Parameters
@@ -27,6 +29,8 @@ def content_sha256(frame: pd.DataFrame, key: Sequence[str]) -> str:
         out.
     key : sequence of str
         Columns whose values order the rows; ties are ordered by all other columns.
+    order : ndarray of int, shape (n_rows,), optional
+        `canonical_order(frame, key)`, where it is known already.
 
     Returns
     -------
@@ -42,7 +46,8 @@ def content_sha256(frame: pd.DataFrame, key: Sequence[str]) -> str:
     DataError
         If a column holds values of another kind.
     """
-    order = canonical_order(frame, key)
+    if order is None:
+        order = canonical_order(frame, key)
     in_order = bool((order[1:] > order[:-1]).all())
     digest = hashlib.sha256(_SCHEME + struct.pack("<q", len(frame)))
     for name in sorted(frame.columns):

@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from retrue import delta
+from retrue.delta_files import Ordered
 from retrue.delta_types import fitted, storable_schema
 from retrue.errors import DataError
 from retrue.hashing import canonical_order, combined, content_sha256
@@ -98,19 +99,20 @@ def write_parts(
     schema: pa.Schema | None = None
     n_rows = 0
 
-    def ordered(frame: pd.DataFrame) -> pa.Table:
+    def ordered(frame: pd.DataFrame) -> Ordered:
         nonlocal n_rows, schema
-        part = frame.take(canonical_order(frame, key))
-        table = pa.Table.from_pandas(part, preserve_index=False).replace_schema_metadata(None)
+        order = canonical_order(frame, key)
+        table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
         here = storable_schema(table.schema)
         schema = schema or here
-        if here != schema:
+        n_rows += len(frame)
+        if here == schema:
+            hashes.append(content_sha256(frame, key, order))
+        else:
             # Its hash is that of what is stored and read back: the types of the first part.
             table = fitted(table, schema, path)
-            part = table.to_pandas()
-        hashes.append(content_sha256(part, key))
-        n_rows += len(part)
-        return table
+            hashes.append(content_sha256(table.to_pandas(), key))
+        return Ordered(table, order)
 
     # Parts may take minutes, so the lock is for the commit alone. `map` keeps none of them.
     with delta.written(path, map(ordered, parts)) as files:
@@ -198,7 +200,12 @@ def read_version(
             raise DataError(f"the column {missing[0]}", found, where, "correct the name")
         wanted = None if verify or columns is None else list(columns)
         parts = list(delta.read_parts(ref.path, ref.version, wanted))
-        frame: pd.DataFrame = pa.concat_tables(parts).unify_dictionaries().to_pandas()
+        table = pa.concat_tables(parts).unify_dictionaries()
+        if not verify:
+            parts.clear()
+        # Arrow's columns are let go of one by one: never all of them beside all of the frame's.
+        frame: pd.DataFrame = table.to_pandas(self_destruct=True)
+        del table
     except DataError:
         raise
     except Exception as error:  # delta-rs and arrow share no base, and name no version
@@ -210,7 +217,7 @@ def read_version(
             frame[name] = frame[name].cat.reorder_categories(sorted(frame[name].cat.categories))
     if verify and (found := _content(frame, parts, key)) != ref.sha256:
         raise DataError(f"content {ref.sha256}", found, where, "prepare the data again")
-    return frame if columns is None else frame[list(columns)]
+    return frame if columns is None or list(frame) == list(columns) else frame[list(columns)]
 
 
 def _content(frame: pd.DataFrame, parts: list[pa.Table], key: Sequence[str]) -> str:

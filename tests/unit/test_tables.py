@@ -9,9 +9,10 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from retrue import delta, lake, tables
+from retrue import delta, delta_files, lake, tables
 
 T = TypeVar("T")
 
@@ -37,6 +38,20 @@ def test_the_same_delivery_and_the_same_content_are_one_version() -> None:
     second = tables.store("p", "t", changed, ["id"], "bytes 3")
     assert second.version != first.version and second.sha256 != first.sha256
     assert tables.store("p", "t", batch(0), ["id"], "bytes 1") == first
+
+
+def test_rows_are_put_into_order_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delta_files, "_GROUP_ROWS", 4)
+    shuffled = batch(0, 5).iloc[[3, 1, 4, 0, 2]]
+    whole = lake.write_version("q", batch(0), ["id"], "2024-01-01")
+
+    ref = lake.write_version("p", shuffled, ["id"], "2024-01-01")
+
+    assert ref.sha256 == whole.sha256
+    pd.testing.assert_frame_equal(lake.read_version(ref, verify=True), batch(0))
+    (file,) = ref.path.glob("*.parquet")
+    found = pq.read_metadata(file)
+    assert [found.row_group(i).num_rows for i in range(found.num_row_groups)] == [4, 1]
 
 
 def test_a_batch_is_taken_in_once_and_read_in_order_of_its_name() -> None:
