@@ -51,12 +51,6 @@ class Written:
     is_kept: bool = False
 
 
-def overwrite(path: Path, table: pa.Table, meta: Mapping[str, Any]) -> None:
-    """Commit `table` as the next version, in one file, with `meta` (JSON values) beside it."""
-    with written(path, [table]) as files:
-        commit(files, meta)
-
-
 @contextmanager
 def written(path: Path, parts: Iterable[pa.Table | Ordered]) -> Iterator[Written]:
     """Write `parts`, one file each, for `commit`; only one part is in memory at a time.
@@ -66,8 +60,7 @@ def written(path: Path, parts: Iterable[pa.Table | Ordered]) -> Iterator[Written
     path : Path
         The table, which need not be there yet. No lock is needed until the commit.
     parts : iterable of Table or Ordered
-        At least one, with the columns of the first; rows are read back in this order. Of those to
-        be ordered no ordered copy is made, but of some rows at a time.
+        At least one, with the columns of the first; rows are read back in this order.
 
     Yields
     ------
@@ -115,7 +108,7 @@ def append_batch(path: Path, table: pa.Table, batch_id: str, meta: Mapping[str, 
     batch_id : str
         What makes two deliveries the same, e.g. the SHA-256 of the batch.
     meta : mapping
-        JSON values beside the commit, as of `overwrite`.
+        JSON values beside the commit.
 
     Returns
     -------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ from retrue.sources.acquisition import column_kinds, deliveries
 from retrue.validation import ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from datetime import date
     from pathlib import Path
 
@@ -59,9 +61,9 @@ def read(problem: Problem, root: Path) -> Ingested:
 
 
 def parts(problem: Problem, ingested: Ingested, name: str) -> Iterator[pd.DataFrame]:
-    """Yield the rows of one table: at once, or batches up to a bound at a time."""
+    """Yield the rows of one table: at once, and then they are not kept here, or in batches."""
     if name in ingested.delivered:
-        yield ingested.delivered[name].frame
+        yield ingested.delivered.pop(name).frame
     else:
         yield from tables.parts(problem.name, name, ingested.batched[name])
 
@@ -72,15 +74,22 @@ def whole(problem: Problem, ingested: Ingested, name: str) -> pd.DataFrame:
     return found[0] if len(found) == 1 else pd.concat(found, ignore_index=True)
 
 
-def pin(problem: Problem, ingested: Ingested) -> dict[str, TablePin]:
-    """Write the tables that were read whole to the lake, each once; name the versions of all."""
+@contextmanager
+def stored(problem: Problem, ingested: Ingested) -> Iterator[Callable[[], dict[str, TablePin]]]:
+    """Write the tables that were read whole to the lake, each once, ahead of their use.
+
+    Yields
+    ------
+    callable
+        Pins them, and names the versions of all tables; without a call none is kept.
+    """
     kinds = column_kinds(problem)
-    pins = dict(ingested.batched)
-    for name, one in ingested.delivered.items():
-        how = f"{one.sha256} {problem.data.sources[name].model_dump_json()} {kinds[name]}"
-        key = key_of(problem, name)
-        pins[name] = tables.store(problem.name, name, one.frame, key, text_sha256(how))
-    return pins
+    with ExitStack() as stack:
+        pins = {
+            name: stack.enter_context(_stored(problem, one, kinds[name]))
+            for name, one in ingested.delivered.items()
+        }
+        yield lambda: {**ingested.batched, **{name: pin() for name, pin in pins.items()}}
 
 
 def days_of(problem: Problem, table: str, frame: pd.DataFrame) -> float:
@@ -111,6 +120,14 @@ def span_days(problem: Problem, until: date) -> float:
             "choose a later date",
         )
     return days
+
+
+def _stored(
+    problem: Problem, one: Delivery, kinds: Mapping[str, Kind]
+) -> AbstractContextManager[Callable[[], TablePin]]:
+    how = f"{one.sha256} {problem.data.sources[one.table].model_dump_json()} {kinds}"
+    key = key_of(problem, one.table)
+    return tables.stored(problem.name, one.table, one.frame, key, text_sha256(how))
 
 
 def _take_in(problem: Problem, name: str, root: Path, kinds: Mapping[str, Kind]) -> TablePin:

@@ -1,6 +1,6 @@
 """From delivered tables to an immutable data version: validate, link, validate, write."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -72,6 +72,7 @@ def ingest(problem: Problem, root: Path) -> SourcesRef:
     expectations_process.start()  # it has its imports to do meanwhile
     ingested = ingestion.read(problem, root)
     _ingested[problem.name] = ingested
+    memory.give_back()
     return SourcesRef(problem=problem.name, sha256=ingested.sha256)
 
 
@@ -120,6 +121,20 @@ def _prepare(
     if ingested is not None and given.sha256 != ingested.sha256:
         given = ingestion.read(problem, root)
         _insist_same(given, ingested)
+    with ingestion.stored(problem, given) as pinned:
+        return _versioned(problem, until, root, given, days, pinned, tally)
+
+
+def _versioned(
+    problem: Problem,
+    until: date,
+    root: Path,
+    given: Ingested,
+    days: float,
+    pinned: Callable[[], dict[str, TablePin]],
+    tally: _Tally,
+) -> Prepared:
+    paths = {name: one.path for name, one in given.delivered.items()}
     sides = {
         name: ingestion.whole(problem, given, name)
         for name in problem.data.sources
@@ -127,7 +142,7 @@ def _prepare(
     }
     released = quarantine.released(problem.name)
     for name, frame in known_before(sides, problem, until).items():
-        path = given.delivered[name].path if name in given.delivered else None
+        path = paths.get(name)
         seen = np.empty(0, np.uint64) if name in given.batched else None
         sides[name] = tally.add(
             check(problem, name, frame, root, days, path=path, released=released, earlier=seen)
@@ -136,7 +151,7 @@ def _prepare(
 
     def meta() -> dict[str, object]:
         tally.matches.insist_enough(problem.data)
-        pins.update(ingestion.pin(problem, given))
+        pins.update(pinned())
         return {
             "problem_sha256": problem_sha256(problem),
             "tables": {name: one.model_dump() for name, one in pins.items()},
@@ -183,39 +198,42 @@ def _linked_parts(
     """Parts of the main table, checked, linked and checked again, one of them in memory."""
     main, key = problem.data.main, list(problem.data.key)
     one = given.delivered.get(main)
-    seen = None if one is not None else np.empty(0, np.uint64)
+    path, is_whole = (None, False) if one is None else (one.path, True)
+    del one  # it holds the rows
+    seen = None if is_whole else np.empty(0, np.uint64)
 
-    def linked(part: pd.DataFrame) -> pd.DataFrame | None:
-        nonlocal seen
+    def known(part: pd.DataFrame) -> pd.DataFrame | None:
         frame = known_before({main: part}, problem, until)[main]
-        if frame.empty and one is None:
-            return None
+        return frame if is_whole or len(frame) else None
+
+    def linked(frame: pd.DataFrame) -> pd.DataFrame | None:
+        nonlocal seen
         days = (
-            ingestion.days_of(problem, main, frame)
-            if one is None
-            else ingestion.span_days(problem, until)
+            ingestion.span_days(problem, until)
+            if is_whole
+            else ingestion.days_of(problem, main, frame)
         )
-        path = None if one is None else one.path
         kept = tally.add(
             check(problem, main, frame, root, days, path=path, released=released, earlier=seen)
         )
         if seen is not None and key:
             # Two sorted runs after the first part: a stable sort merges them.
             seen = np.sort(np.concatenate([seen, key_hashes(kept, key)]), kind="stable")
-        if kept.empty and one is None:
+        if kept.empty and not is_whole:
             return None
         whole = link({**sides, main: kept}, problem, tally.matches).frame
         if problem.label.late:
             whole = labels.join(problem, whole, until)
         sound = windows.without_days_aside(problem, whole, problem.data.time)
         tally.n_set_aside += len(whole) - len(sound)
-        if sound.empty and one is None:
+        if sound.empty and not is_whole:
             return None
         whole = sound
         return tally.add(check(problem, "linked", whole, root, days, released=released))
 
     # `map` and `filter` hold no part while the next one is made, as the variable of a loop would.
-    return filter(_is_any, map(linked, ingestion.parts(problem, given, main)))
+    known_parts = filter(_is_any, map(known, ingestion.parts(problem, given, main)))
+    return filter(_is_any, map(linked, known_parts))
 
 
 def _is_any(frame: pd.DataFrame | None) -> TypeGuard[pd.DataFrame]:

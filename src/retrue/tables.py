@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ from retrue.home import lake_dir
 from retrue.refs import TablePin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -21,29 +22,43 @@ PART_ROWS = 500_000
 """Batches are taken together up to this many rows: a part is what is in memory at a time."""
 
 
-def store(
+@contextmanager
+def stored(
     problem: str, table: str, frame: pd.DataFrame, key: Sequence[str], delivered: str
-) -> TablePin:
-    """Pin a whole table; the version that already holds the same delivery or content is found.
+) -> Iterator[Callable[[], TablePin]]:
+    """Write a whole table, so that it need not be held until it is known to be of use.
 
     Parameters
     ----------
     delivered : str
         Names the bytes and how they were read: the same again is neither hashed nor written.
+
+    Yields
+    ------
+    callable
+        Pins the table; the version that already holds the same delivery or content is found.
+        Without a call nothing remains of what was written.
     """
     path = lake_dir(problem) / "tables" / table
-    with delta.locked(path.parent):
-        known = delta.commits(path)
-        for version, meta in reversed(known):
-            if meta["delivered"] == delivered:
-                return _pin(version, meta)
-        sha256 = content_sha256(frame, key)
-        for version, meta in reversed(known):
-            if meta["sha256"] == sha256:
-                return _pin(version, meta)
-        meta = {"delivered": delivered, "sha256": sha256, "n_rows": len(frame)}
-        delta.overwrite(path, _arrow(frame), meta)
-        return _pin(*delta.commits(path)[-1])
+    known = _find(path, delivered)
+    sha256 = known.sha256 if known else content_sha256(frame, key)
+    known = known or _find(path, delivered, sha256)
+    if known is not None:
+        del frame
+        yield known.model_copy
+        return
+    meta = {"delivered": delivered, "sha256": sha256, "n_rows": len(frame)}
+    with delta.written(path, map(_arrow, [frame])) as files:
+        del frame  # nor does `map` hold it: its list is used up
+
+        def pin() -> TablePin:
+            with delta.locked(path.parent):
+                if meanwhile := _find(path, delivered, sha256):
+                    return meanwhile
+                delta.commit(files, meta)
+                return _pin(*delta.commits(path)[-1])
+
+        yield pin
 
 
 def append(
@@ -101,6 +116,16 @@ def parts(problem: str, table: str, pin: TablePin) -> Iterator[pd.DataFrame]:
 
 def _batches(problem: str, table: str) -> Path:
     return lake_dir(problem) / "batches" / table
+
+
+def _find(path: Path, delivered: str, sha256: str = "") -> TablePin | None:
+    """Newest version of the same delivery, else of the same content."""
+    newest_first = delta.commits(path)[::-1]
+    for name, value in (("delivered", delivered), ("sha256", sha256)):
+        for version, meta in newest_first:
+            if meta[name] == value:
+                return _pin(version, meta)
+    return None
 
 
 def _pin(version: int, meta: dict[str, object]) -> TablePin:

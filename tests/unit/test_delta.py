@@ -1,8 +1,9 @@
 """Delta tables: parts and batches are committed once, in order, or not at all."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +17,11 @@ def part(*ids: int, **columns: object) -> pa.Table:
     return pa.table({"id": list(ids), "s": pa.array([f"t{i}" for i in ids]), **columns})
 
 
-def write(path: Path, parts: Iterable[pa.Table]) -> None:
+def write(
+    path: Path, parts: Iterable[pa.Table], meta: Mapping[str, object] = MappingProxyType({})
+) -> None:
     with delta.written(path, parts) as files:
-        delta.commit(files, {})
+        delta.commit(files, meta)
 
 
 def ids(path: Path, version: int) -> list[int]:
@@ -44,7 +47,7 @@ def test_parts_are_one_version_and_come_back_in_order(tmp_path: Path) -> None:
 
 def test_each_batch_is_appended_once_behind_the_others(tmp_path: Path) -> None:
     path = tmp_path / "t"
-    delta.overwrite(path, part(0), {"of": "the start"})
+    write(path, [part(0)], {"of": "the start"})
     for i in range(1, 12):
         assert delta.append_batch(path, part(i), f"sha-{i}", {"of": i})
         assert not delta.append_batch(path, part(i), f"sha-{i}", {"of": "again"})
@@ -65,7 +68,7 @@ def test_the_first_batch_makes_the_table(tmp_path: Path) -> None:
 
 def test_a_version_that_failed_on_the_way_leaves_no_file(tmp_path: Path) -> None:
     path = tmp_path / "t"
-    delta.overwrite(path, part(1), {})
+    write(path, [part(1)])
     files = sorted(path.rglob("*.parquet"))
 
     def parts() -> Iterator[pa.Table]:
@@ -87,7 +90,7 @@ def test_a_version_that_failed_on_the_way_leaves_no_file(tmp_path: Path) -> None
 
 def test_a_batch_of_another_kind_is_refused_and_of_a_near_kind_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "t"
-    delta.overwrite(path, part(1, x=[2]), {})
+    write(path, [part(1, x=[2])])
 
     assert delta.append_batch(path, part(2, x=pa.array([None, 3.0][:1], pa.float64())), "a", {})
     with pytest.raises(DataError, match=r"t column x: expected int64, found double .*0.5"):
@@ -103,7 +106,7 @@ def test_columns_may_change_from_version_to_version(tmp_path: Path) -> None:
     local = pa.array([0], pa.timestamp("ns"))
     versions = [part(1), part(1, t=local), part(1).drop_columns("s"), part(1, z=pa.nulls(1))]
     for table in versions:
-        delta.overwrite(tmp_path / "t", table, {})
+        write(tmp_path / "t", [table])
 
     kept = [version for version, _ in delta.commits(tmp_path / "t")]
     assert [delta.column_names(tmp_path / "t", v) for v in kept] == [
@@ -136,7 +139,7 @@ def test_memory_does_not_grow_with_the_number_of_parts(tmp_path: Path) -> None:
 
 
 def test_the_log_is_plain_json_that_other_readers_understand(tmp_path: Path) -> None:
-    delta.overwrite(tmp_path / "t", part(1, 2), {"sha256": "0f"})
+    write(tmp_path / "t", [part(1, 2)], {"sha256": "0f"})
 
     log = (tmp_path / "t" / "_delta_log" / f"{0:020d}.json").read_text().splitlines()
     added = next(line["add"] for line in map(json.loads, log) if "add" in line)

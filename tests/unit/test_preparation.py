@@ -1,13 +1,18 @@
 """Delivered files become one data version; faults are set aside once; bad deliveries stop."""
 
+import weakref
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 
-from retrue import lake, preparation
+from retrue import ingestion, lake, preparation
+from retrue.config import Problem
 from retrue.errors import DataError
+from retrue.ingestion import Ingested
+from retrue.linking import Linked, link
 from retrue.preparation import Prepared, prepare
 from retrue.problems import load_problem
 from retrue.validation import ValidationError
@@ -33,6 +38,28 @@ def test_the_same_data_prepared_again_is_the_same_version(small: "Small") -> Non
     assert [v.table for v in first.validations] == ["shops", "weather", "visits", "linked"]
     assert lake.pins(first.ref) == first.tables
     assert set(first.tables) == {"visits", "shops", "weather"}
+
+
+def test_rows_as_delivered_are_gone_when_those_of_the_span_are_linked(
+    small: "Small", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivered: list[weakref.ref[pd.DataFrame]] = []
+    alive: list[bool] = []
+    read = ingestion.read
+
+    def noted(problem: Problem, root: Path) -> Ingested:
+        found = read(problem, root)
+        delivered.append(weakref.ref(found.delivered["visits"].frame))
+        return found
+
+    def asked(*given: Any) -> Linked:
+        alive.extend(one() is not None for one in delivered)
+        return link(*given)
+
+    monkeypatch.setattr(ingestion, "read", noted)
+    monkeypatch.setattr(preparation, "link", asked)
+    assert prepared(small).tables["visits"].n_rows == 40
+    assert alive == [False]
 
 
 def test_another_date_is_another_version(small: "Small") -> None:
@@ -165,8 +192,6 @@ def test_the_flights_are_prepared_at_any_month(
 
 
 def until_utc(until: date) -> object:
-    import pandas as pd
-
     return pd.Timestamp(until, tz="UTC")
 
 

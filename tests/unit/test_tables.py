@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from retrue import delta, delta_files, lake, tables
+from retrue.refs import TablePin
 
 T = TypeVar("T")
 
@@ -28,16 +30,47 @@ def batch(start: int, n: int = 5) -> pd.DataFrame:
     )
 
 
+def pinned(frame: pd.DataFrame, delivered: str) -> TablePin:
+    with tables.stored("p", "t", frame, ["id"], delivered) as pin:
+        return pin()
+
+
 def test_the_same_delivery_and_the_same_content_are_one_version() -> None:
-    first = tables.store("p", "t", batch(0), ["id"], "bytes 1")
-    assert tables.store("p", "t", batch(0), ["id"], "bytes 1") == first
-    assert tables.store("p", "t", batch(0).iloc[::-1], ["id"], "bytes 2") == first
+    first = pinned(batch(0), "bytes 1")
+    assert pinned(batch(0), "bytes 1") == first
+    assert pinned(batch(0).iloc[::-1], "bytes 2") == first
 
     changed = batch(0)
     changed.loc[3, "kind"] = "b"
-    second = tables.store("p", "t", changed, ["id"], "bytes 3")
+    second = pinned(changed, "bytes 3")
     assert second.version != first.version and second.sha256 != first.sha256
-    assert tables.store("p", "t", batch(0), ["id"], "bytes 1") == first
+    assert pinned(batch(0), "bytes 1") == first
+
+
+def test_a_table_that_is_not_pinned_leaves_nothing(tmp_path: Path) -> None:
+    with tables.stored("p", "t", batch(0), ["id"], "bytes 1"):
+        assert list(tmp_path.rglob("*.parquet"))
+
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_a_table_pinned_meanwhile_by_another_run_is_found() -> None:
+    with tables.stored("p", "t", batch(0), ["id"], "bytes 1") as pin:
+        other = pinned(batch(0), "bytes 1")
+        assert pin() == other
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_stored_table_is_not_held_until_it_is_pinned(is_known: bool) -> None:
+    if is_known:
+        pinned(batch(0), "bytes 1")
+    frame = batch(0)
+    gone = weakref.ref(frame)
+    with ExitStack() as stack:
+        pin = stack.enter_context(tables.stored("p", "t", frame, ["id"], "bytes 1"))
+        del frame
+        assert gone() is None
+        assert pin().n_rows == 5
 
 
 def test_rows_are_put_into_order_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
