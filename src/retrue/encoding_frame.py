@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from retrue.frame_columns import Float64s, column, dates, ngrams, numbers, texts
 from retrue.processing import fit_features
@@ -13,7 +14,7 @@ from retrue.serving.dates import DATE_PARTS
 from retrue.serving.encoding import n_columns
 from retrue.serving.features import Feature, width
 
-__all__ = ["categorical_columns", "encode_frame", "fit_features", "matrix_columns"]
+__all__ = ["categorical_columns", "encode_frame", "encode_table", "fit_features", "matrix_columns"]
 
 
 def encode_frame(frame: pd.DataFrame, features: Sequence[Feature]) -> Float64s:
@@ -47,6 +48,24 @@ def encode_frame(frame: pd.DataFrame, features: Sequence[Feature]) -> Float64s:
         start, end = end, end + width(feature)
         matrix[:, start:end] = _encoded(frame, feature)
     return matrix
+
+
+def encode_table(frame: pd.DataFrame, features: Sequence[Feature]) -> pa.Table:
+    """Encode a frame by column, as `encode_frame` does into one matrix.
+
+    Returns
+    -------
+    Table of float64, codes of categories float32, named by `matrix_columns`
+        Null is NaN; the values are the same. Numbers that are float64 already and are not processed
+        share the frame's memory: LightGBM makes the same bins of them as of the matrix, of which
+        21 columns take 170 bytes a row.
+    """
+    columns = []
+    for feature in features:
+        is_code = feature["kind"] == "categorical"  # exact up to 16 million categories
+        kind = np.float32 if is_code else np.float64
+        columns += [pa.array(one.astype(kind, copy=False)) for one in _encoded(frame, feature).T]
+    return pa.table(columns, names=matrix_columns(features))
 
 
 def matrix_columns(features: Sequence[Feature]) -> list[str]:

@@ -50,29 +50,34 @@ def import_ahead() -> None:
 
 def fit_bundle(problem: Problem, data: DataRef, made_by: Mapping[str, str]) -> BundleRef:
     """Fit on the data version's training span and write the bundle."""
-    frame = _frame(problem, data)
-    until = date.fromisoformat(data.until)
-    parts = splits.split(frame, problem, until)
-    fitted = training.fit(parts, problem)
-    reference = frame
-    if problem.data.time is not None:
-        # In time order: a slice, which is no copy of the rows as a mask would be.
-        start = frame[problem.data.time].searchsorted(midnight(problem.training.start))
-        reference = frame.iloc[int(start) :]
+    parts = splits.split(_frame(problem, data), problem, date.fromisoformat(data.until))
+    memory.give_back()
+    fitted, cut = training.fit(parts, problem), parts.cut
+    del parts
     written = bundles.write_bundle(
         problem,
         data,
         fitted,
-        reference,
+        _reference(problem, data),
         {
             **made_by,
-            "trained_before": "" if parts.cut is None else parts.cut.isoformat(),
+            "trained_before": "" if cut is None else cut.isoformat(),
             "recipe": recipe_of(problem).model_dump(mode="json"),
         },
     )
-    del frame, parts, fitted, reference
+    del fitted
     memory.give_back()
     return written
+
+
+def _reference(problem: Problem, data: DataRef) -> pd.DataFrame:
+    """Rows of the training span, labelled or not; read anew, not held beside the fit's own."""
+    frame = _frame(problem, data)
+    if problem.data.time is None:
+        return frame
+    # In time order: a slice, which is no copy of the rows as a mask would be.
+    start = frame[problem.data.time].searchsorted(midnight(problem.training.start))
+    return frame.iloc[int(start) :]
 
 
 def evaluate(problem: Problem, data: DataRef, challenger: BundleRef) -> Verdict:

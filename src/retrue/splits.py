@@ -64,14 +64,14 @@ def split(frame: pd.DataFrame, problem: Problem, until: date) -> Split:
     TrainingError
         Too few rows on either side, or a single class in the training part.
     """
-    rows = frame[_labelled(frame, problem, until)]
+    labelled = _labelled(frame, problem, until)
     cut: pd.Timestamp | None = None
     if problem.data.time is None:
-        held_out = key_hash(rows, problem) < problem.training.holdout_share
+        held_out = key_hash(frame, problem) < problem.training.holdout_share
     else:
         cut = midnight(until - timedelta(days=problem.training.holdout_days))
-        held_out = (rows[problem.data.time] >= cut).to_numpy()
-    train, holdout = rows[~held_out], rows[held_out]
+        held_out = (frame[problem.data.time] >= cut).to_numpy()
+    train, holdout = frame[labelled & ~held_out], frame[labelled & held_out]
     where = f"{problem.name}, {_span(problem, until)}"
     if len(train) < MIN_TRAIN_ROWS or holdout.empty:
         raise TrainingError(

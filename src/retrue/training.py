@@ -9,7 +9,13 @@ import numpy as np
 
 from retrue import calibrators, checkpoint, metrics, splits
 from retrue.decision_costs import decision_costs
-from retrue.encoding_frame import categorical_columns, encode_frame, fit_features, matrix_columns
+from retrue.encoding_frame import (
+    categorical_columns,
+    encode_frame,
+    encode_table,
+    fit_features,
+    matrix_columns,
+)
 from retrue.splits import Split, ages, target
 
 if TYPE_CHECKING:
@@ -112,9 +118,7 @@ def _fit_here(
     import lightgbm as lgb
 
     # Its labels are not LightGBM's business, which knows no class that training has not seen.
-    holdout = train_set.create_valid(
-        encode_frame(parts.holdout, features), np.maximum(y_holdout, 0)
-    )
+    valid = train_set.create_valid(encode_table(parts.holdout, features), np.maximum(y_holdout, 0))
     loss = loss_name(problem)
     score: NDArray[np.float64] = np.empty(0)
     curve: list[float] = []
@@ -130,7 +134,7 @@ def _fit_here(
         parameters(problem, len(parts.classes)),
         train_set,
         problem.training.num_boost_round,
-        valid_sets=[holdout],
+        valid_sets=[valid],
         feval=follow,
     )
     return booster.model_to_string(), curve, score
@@ -243,7 +247,7 @@ def _dataset(
     import lightgbm as lgb
 
     return lgb.Dataset(
-        encode_frame(frame, features),
+        encode_table(frame, features),
         y,
         weight=weights,
         feature_name=matrix_columns(features),

@@ -1,11 +1,12 @@
 """One model judged from its data version to the verdict, a real server of its bundle included."""
 
-from typing import TYPE_CHECKING
+import weakref
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
 
-from retrue import bundles, experiment, lake, pages
+from retrue import bundles, experiment, lake, pages, training
 from retrue.config import Problem
 from retrue.refs import DataRef, ModelRef
 from retrue.verdicts import Verdict
@@ -45,6 +46,28 @@ def test_a_first_model_is_promoted_with_all_its_evidence(small: "Small", data: D
         assert f"## {heading}" in page
     assert "call a row" in page
     assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
+
+
+def test_the_rows_that_were_read_are_gone_when_their_training_part_is_fitted(
+    small: "Small", data: DataRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames: list[weakref.ref[pd.DataFrame]] = []
+    alive: list[bool] = []
+    read, fit = lake.read_version, training.fit
+
+    def noted(*given: Any, **named: Any) -> pd.DataFrame:
+        frame = read(*given, **named)
+        frames.append(weakref.ref(frame))
+        return frame
+
+    def asked(*given: Any) -> training.Fitted:
+        alive.extend(one() is not None for one in frames)
+        return fit(*given)
+
+    monkeypatch.setattr(lake, "read_version", noted)
+    monkeypatch.setattr(training, "fit", asked)
+    experiment.fit_bundle(small.problem, data, MADE_BY)
+    assert alive == [False]
 
 
 def test_a_server_that_is_too_slow_refuses_a_model_that_is_better(

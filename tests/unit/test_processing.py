@@ -12,7 +12,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from retrue.config import Features, Processing
-from retrue.encoding_frame import categorical_columns, encode_frame, matrix_columns
+from retrue.encoding_frame import (
+    categorical_columns,
+    encode_frame,
+    encode_table,
+    matrix_columns,
+)
 from retrue.errors import ConfigError, DataError
 from retrue.processing import fit_features
 from retrue.serving.encoding import encode, n_columns
@@ -49,6 +54,28 @@ def frame_of(rows: list[tuple[Any, Any]]) -> pd.DataFrame:
             "note": "late",
         }
     )
+
+
+@pytest.mark.parametrize("processing", [Processing(), ALL_DONE])
+@given(rows=st.lists(ROWS, max_size=12))
+def test_a_table_holds_what_the_matrix_holds(
+    processing: Processing, rows: list[tuple[Any, Any]]
+) -> None:
+    frame = frame_of(rows)
+    features = fit_features(frame, EVERY, processing)
+
+    table, matrix = encode_table(frame, features), encode_frame(frame, features)
+
+    assert table.column_names == matrix_columns(features)
+    columns = [one.to_numpy() for one in table.columns]
+    np.testing.assert_array_equal(np.column_stack(columns).astype(np.float64), matrix)
+
+
+def test_numbers_as_they_are_are_not_copied_for_the_table() -> None:
+    frame = pd.DataFrame({"x": [0.5, math.nan]})
+    feature = Feature(name="x", kind="numeric")
+    (column,) = encode_table(frame, [feature]).columns
+    assert np.shares_memory(column.chunk(0).to_numpy(), frame["x"].to_numpy())
 
 
 @given(
