@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,9 @@ import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+PSS_EVERY_S = 0.01
+"""Beside some 10 ms that the kernel takes to add up a process of 500 MB."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,53 @@ def rss_mb(pid: int | str = "self") -> float:
     return _status_mb(pid, "VmRSS")
 
 
+def tree_pss_mb(pid: int) -> float:
+    """Memory of a process and of all it started, now; pages that several map are shared out (PSS).
+
+    Code that a forked child or another program maps as well counts once, not once each; so does
+    what one process of the tree hands another by shared memory. A process that has just ended or
+    is not ours counts nothing.
+    """
+    total = 0.0
+    with suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        for process in (root, *root.children(recursive=True)):
+            with suppress(OSError):
+                total += _kb_mb(Path(f"/proc/{process.pid}/smaps_rollup").read_text(), "Pss")
+    return total
+
+
+def peak_pss_mb(argv: Sequence[str], env: Mapping[str, str], log: Path) -> float:
+    """Highest `tree_pss_mb` of a program while it runs, asked each `PSS_EVERY_S`.
+
+    Raises
+    ------
+    RuntimeError
+        It failed; the end of its log is in the message.
+    """
+    peak = 0.0
+    with log.open("wb") as out:
+        child = subprocess.Popen(
+            list(argv), env=dict(env), stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            while child.poll() is None:
+                peak = max(peak, tree_pss_mb(child.pid))
+                time.sleep(PSS_EVERY_S)
+        except BaseException:
+            child.kill()
+            raise
+    if child.returncode:
+        raise _failed(argv, log)
+    return peak
+
+
 def _status_mb(pid: int | str, name: str) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    found = re.search(rf"{name}:\s+(\d+) kB", status)
+    return _kb_mb(Path(f"/proc/{pid}/status").read_text(), name)
+
+
+def _kb_mb(text: str, name: str) -> float:
+    found = re.search(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE)
     return int(found[1]) / 1024 if found else float("nan")
 
 
@@ -100,7 +147,7 @@ def cold_and_warm(
     wall_s = time.monotonic() - start
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
-        raise RuntimeError(f"{' '.join(argv[:3])} failed\n{log.read_text()[-3000:]}")
+        raise _failed(argv, log)
     first, *rest = (Lap(**lap) for lap in json.loads(laps.read_bytes()))
     second = rest[0] if rest else first
     warm = Sample(
@@ -124,3 +171,7 @@ def cpu_s_of(pids: Sequence[int]) -> float:
             times = process.cpu_times()
             total += times.user + times.system + times.children_user + times.children_system
     return total
+
+
+def _failed(argv: Sequence[str], log: Path) -> RuntimeError:
+    return RuntimeError(f"{' '.join(argv[:3])} failed\n{log.read_text()[-3000:]}")

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import report
-from bench.clock import Sample, cold_and_warm, cpu_s_of
+from bench.clock import PSS_EVERY_S, Sample, cold_and_warm, cpu_s_of, peak_pss_mb
 from retrue import processes, stack
 from retrue.problems import load_problem
 from retrue.sources.source_files import source_path
@@ -64,7 +64,13 @@ def main() -> None:
     load = os.getloadavg()[0]
     with _stack(console) as (at, folder):
         series = _measure(at, folder, options.repeats, console)
-        base = {span: _base(folder, span, options.repeats) for span in SPANS}
+        base = {
+            span: {
+                "peak_pss_mb": _peak_pss_mb(at, folder / f"memory-{span}", until),
+                **_base(folder, span, options.repeats),
+            }
+            for span, until in SPANS.items()
+        }
     ratios = {span: _ratios(series[span], base[span]) for span in SPANS}
     result = report.write(
         "pipeline",
@@ -77,7 +83,8 @@ def main() -> None:
             "omp_wait_policy": WAIT_POLICY,
             "num_threads": load_problem(PROBLEM).training.num_threads,
             "versions": {name: version(name) for name in PACKAGES},
-            "memory_base": base,
+            "memory": base,
+            "memory_asked_every_s": PSS_EVERY_S,
             "samples": {
                 span: {way: asdict(one) for way, one in ways.items()}
                 for span, ways in series.items()
@@ -137,9 +144,23 @@ def _measure(
 
 def _run(way: str, at: Urls, place: Path, until: date, seed: int) -> tuple[Sample, Sample]:
     """One process that trains twice. Two seeds: the second time is fitted, not remembered."""
-    problem = load_problem(PROBLEM)
-    seeds = (seed, seed + 1)
     laps, log = place / "laps.json", place / "run.log"
+    argv, env = _program(way, at, place, until, (seed, seed + 1), laps)
+    return cold_and_warm(argv, env, laps, log)
+
+
+def _peak_pss_mb(at: Urls, place: Path, until: date) -> float:
+    """Of a new process that trains once, in a run whose time is not counted."""
+    place.mkdir()
+    argv, env = _program("flow", at, place, until, (1,), place / "laps.json")
+    return peak_pss_mb(argv, env, place / "run.log")
+
+
+def _program(
+    way: str, at: Urls, place: Path, until: date, seeds: tuple[int, ...], laps: Path
+) -> tuple[list[str], dict[str, str]]:
+    """Command and environment of one way to train, once for each seed."""
+    problem = load_problem(PROBLEM)
     job: dict[str, Any] = {"laps": str(laps), "until": until.isoformat()}
     if way == "bare":
         flights = source_path("flights", problem.data.sources["flights"], ROOT)
@@ -163,7 +184,7 @@ def _run(way: str, at: Urls, place: Path, until: date, seed: int) -> tuple[Sampl
         # For both: threads that spin while they wait would bill the neighbours' work to the fit.
         "OMP_WAIT_POLICY": WAIT_POLICY,
     }
-    return cold_and_warm([sys.executable, "-m", program, json.dumps(job)], env, laps, log)
+    return [sys.executable, "-m", program, json.dumps(job)], env
 
 
 def _base(folder: Path, span: str, turn: int) -> dict[str, float]:
@@ -189,8 +210,10 @@ def _with_seed(place: Path, seed: int) -> Path:
 def _ratios(ways: dict[str, Series], base: dict[str, float]) -> dict[str, float]:
     """Flow over bare, which as a script is always a new process: only `warm_vs_warm` spares it.
 
-    `memory_vs_frame` is of the flow alone: its peaks and its child's, added up as if they were at
-    one moment, less what both take with nothing but their imports, over the bytes of the frame.
+    `memory_vs_frame` is of the flow alone: the highest memory of all its processes at one moment,
+    less what they take with nothing but their imports, over the bytes of the frame. In
+    `peaks_vs_frame` the peaks of its process and of its validating child are added up as if they
+    were at one moment, and pages that both map count twice.
     """
     bare, flow = ways["bare"], ways["flow"]
     return {
@@ -200,7 +223,8 @@ def _ratios(ways: dict[str, Series], base: dict[str, float]) -> dict[str, float]
         "wall_vs_bare_warm": _median(flow.warm, "wall_s") / _median(bare.cold, "wall_s"),
         "cpu_warm_vs_warm": _median(flow.warm, "cpu_s") / _median(bare.warm, "cpu_s"),
         "rss_vs_bare": _median(flow.cold, "peak_rss_mb") / _median(bare.cold, "peak_rss_mb"),
-        "memory_vs_frame": (_median(flow.cold, "peak_rss_mb") - base["imports_mb"])
+        "memory_vs_frame": (base["peak_pss_mb"] - base["imports_pss_mb"]) / base["frame_mb"],
+        "peaks_vs_frame": (_median(flow.cold, "peak_rss_mb") - base["imports_mb"])
         / base["frame_mb"],
     }
 
