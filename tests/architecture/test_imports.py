@@ -26,6 +26,7 @@ HOMES = {
         "interpretation.explained_model",
         "search.binned",
         "search.evaluate",
+        "search.follow",
     },
     "mlflow": {"tracking", "search.runs"},
     "optuna": {"search.study", "search.steering"},

@@ -48,7 +48,7 @@ class PrefectUI:
         return self.page.get_by_role("row").filter(has=of_flow).filter(has=of_problem)
 
     def open_deployment(self, flow: str, problem: str) -> None:
-        """Go where the list links to: it is drawn anew while it is searched, and a click is lost."""
+        """Go where the list links to: it is drawn anew while it is searched, and loses a click."""
         link = self.row(flow, problem).locator("a[href*='/deployments/deployment/']")
         self.open(link.get_attribute("href") or "")
 

@@ -14,7 +14,7 @@ import pytest
 
 from retrue import experiment, lake
 from retrue.bundles import read_manifest
-from retrue.search import evaluate, page, run
+from retrue.search import follow, page, run
 from retrue.search.evaluate import Evaluator
 from retrue.search.found import Found, path_of
 from retrue.search.recipe import apply, of_manifest, recipe_of
@@ -139,7 +139,7 @@ def test_a_look_after_some_rounds_sees_what_one_after_each_would(
         update={"params": {"learning_rate": 0.05}, "num_boost_round": 1000}
     )
     some = Evaluator(of, 1).score(recipe, 0)
-    monkeypatch.setattr(evaluate, "LOOKS_A_PATIENCE", 40)
+    monkeypatch.setattr(follow, "LOOKS_A_PATIENCE", 40)
     each = Evaluator(of, 1).score(recipe, 0)
     assert some is not None and each is not None
     assert each.rounds.tolist() == list(range(1, len(each.rounds) + 1))
