@@ -104,7 +104,7 @@ def split(frame: pd.DataFrame, problem: Problem, until: date) -> Split:
     objective = str(problem.training.params.get("objective", "regression"))
     if problem.label.task == "regression" and objective not in objectives.allowed([values]):
         raise TrainingError(
-            f"labels above 0 for {objective}" if values.max() > 0 else "a label above 0",
+            f"labels {'above 0' if objective == 'gamma' else 'of 0 or more'} for {objective}",
             f"{values.min():g} to {values.max():g} in {len(values)} training rows",
             f"{where}, label {problem.label.expression}",
             "correct the labels, or remove objective from training.params",
