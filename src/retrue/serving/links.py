@@ -9,9 +9,9 @@ def has_log_link(model: bytes) -> bool:
 
     Examples
     --------
-    >>> has_log_link(b"tree\\nobjective=tweedie tweedie_variance_power:1.5\\n")
+    >>> has_log_link(b"tree\nobjective=tweedie tweedie_variance_power:1.5\n")
     True
-    >>> has_log_link(b"tree\\nobjective=regression\\n")
+    >>> has_log_link(b"tree\nobjective=regression\n")
     False
     """
     _, _, told = model.partition(b"\nobjective=")
