@@ -65,7 +65,9 @@ def test_other_models_are_explained_in_their_own_units(task: str, unit: str) -> 
 
 def test_labels_an_objective_cannot_be_fitted_to_are_refused_with_the_remedy() -> None:
     frame, problem = rows(), regression("tweedie")
-    with pytest.raises(TrainingError, match=r"labels of 0 or more for tweedie.*found -\d.*objective"):
+    with pytest.raises(
+        TrainingError, match=r"labels of 0 or more for tweedie.*found -\d.*objective"
+    ):
         splits.split(frame, problem, problem.training.until)
     assert len(splits.split(amounts(), problem, problem.training.until).train)
 
