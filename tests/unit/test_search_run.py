@@ -18,7 +18,8 @@ from retrue.search import follow, page, run
 from retrue.search.evaluate import Evaluator
 from retrue.search.found import Found, path_of
 from retrue.search.recipe import apply, of_manifest, recipe_of
-from retrue.search.study import study_ref
+from retrue.search.space import Space
+from retrue.search.study import Study, study_ref
 from tests.unit.search_problem import drifting, searched, stored, untimed, with_search
 
 if TYPE_CHECKING:
@@ -95,6 +96,19 @@ def test_a_search_killed_in_a_trial_goes_on_and_ends_as_if_it_had_not_been(
     whole = searched(problem, stored())
     assert sorted(map(repr, _what(resumed))) == sorted(map(repr, _what(whole)))
     assert resumed.recipe == whole.recipe
+
+
+def test_a_guess_killed_before_it_had_chosen_anything_is_made_again(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem, data = with_search(small.problem, max_trials=5), stored()
+    begun = run.begin(problem, data)
+    space = Space(problem, run.load(problem, data).train, run.load(problem, data).span_days)
+    Study(begun, problem, space)._study.ask()
+    resumed = searched(problem, data)
+    monkeypatch.setenv("RETRUE_HOME", str(tmp_path / "another"))
+    whole = searched(problem, stored())
+    assert sorted(map(repr, _what(resumed))) == sorted(map(repr, _what(whole)))
 
 
 def test_the_first_trial_is_the_configured_recipe_stopped_in_time(small: Small) -> None:

@@ -90,10 +90,11 @@ class Study:
         for trial in self._study.get_trials(deepcopy=False, states=(_states().RUNNING,)):
             if _is_orphan(trial.user_attrs.get("owner")):
                 self._study.tell(trial.number, state=_states().FAIL)
-                if trial.params:
+                # What was queued, not what it had come to take of it. A sampled one is drawn again.
+                if queued := trial.system_attrs.get("fixed_params"):
                     kept = ("origin", "variation", "recipe_given")
                     told = {k: v for k, v in trial.user_attrs.items() if k in kept}
-                    self._study.enqueue_trial(trial.params, user_attrs=told)
+                    self._study.enqueue_trial(queued, user_attrs=told)
         if "guessed" in self._study.user_attrs:
             return
         for origin, choices, recipe in guesses:
