@@ -22,7 +22,8 @@ def part_with_large() -> None:
     freed: a fifth of what a training had in memory at its peak was free. Where the C library is not
     glibc its part is left out.
     """
-    os.environ.update(ARROW_POOL | os.environ)
+    for name, value in ARROW_POOL.items():
+        os.environ.setdefault(name, value)
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)

@@ -18,7 +18,6 @@ from retrue.search import follow, page, run
 from retrue.search.evaluate import Evaluator
 from retrue.search.found import Found, path_of
 from retrue.search.recipe import apply, of_manifest, recipe_of
-from retrue.search.space import Space
 from retrue.search.study import Study, study_ref
 from tests.unit.search_problem import drifting, searched, stored, untimed, with_search
 
@@ -103,8 +102,7 @@ def test_a_guess_killed_before_it_had_chosen_anything_is_made_again(
 ) -> None:
     problem, data = with_search(small.problem, max_trials=5), stored()
     begun = run.begin(problem, data)
-    space = Space(problem, run.load(problem, data).train, run.load(problem, data).span_days)
-    Study(begun, problem, space)._study.ask()
+    Study(begun, problem, run._space(run.load(problem, data)))._study.ask()
     resumed = searched(problem, data)
     monkeypatch.setenv("RETRUE_HOME", str(tmp_path / "another"))
     whole = searched(problem, stored())

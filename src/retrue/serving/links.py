@@ -2,6 +2,7 @@
 
 LOG_LINKS = ("poisson", "tweedie", "gamma")
 """LightGBM's objectives of a regression whose score is the exponential of the margin."""
+_TOLD = b"\nobjective="
 
 
 def has_log_link(model: bytes) -> bool:
@@ -14,5 +15,5 @@ def has_log_link(model: bytes) -> bool:
     >>> has_log_link(b"tree\nobjective=regression\n")
     False
     """
-    _, _, told = model.partition(b"\nobjective=")
-    return told.startswith(tuple(name.encode() for name in LOG_LINKS))
+    at = model.find(_TOLD)
+    return at >= 0 and model.startswith(tuple(map(str.encode, LOG_LINKS)), at + len(_TOLD))
